@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# How a folder becomes a target. A folder without sources yet is an interface library, so that
+# what depends on it can be written before it.
+
+# Defaults that version.h carries; a package sets them with -D.
+set(MILLRACE_PREFIX /var/lib/millrace CACHE STRING "default of -p")
+set(MILLRACE_CONF_PATH /etc/millrace/millrace.conf CACHE STRING "default of -c")
+set(MILLRACE_ERROR_LOG_PATH stderr CACHE STRING "default of -e")
+set(MILLRACE_PID_PATH /run/millrace.pid CACHE STRING "default of the pid directive")
+
+# millrace_target(target DEPENDENCY... SOURCES file...): a static library, or an interface one.
+function(millrace_target target)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES")
+    list(TRANSFORM arg_UNPARSED_ARGUMENTS PREPEND millrace_ REGEX "^[a-z]+$")
+    if(arg_SOURCES)
+        add_library(${target} STATIC ${arg_SOURCES})
+        target_link_libraries(${target} PUBLIC ${arg_UNPARSED_ARGUMENTS})
+    else()
+        add_library(${target} INTERFACE)
+        target_link_libraries(${target} INTERFACE ${arg_UNPARSED_ARGUMENTS})
+    endif()
+endfunction()
+
+# millrace_library(folder DEPENDENCY...): lib/folder, knowing only what is named here.
+function(millrace_library folder)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/lib/${folder}/*.c)
+    millrace_target(millrace_${folder} ${ARGN} SOURCES ${sources})
+endfunction()
+
+# Everything in server/ but main.c is a library, so that unit tests can link it.
+function(millrace_program)
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/server/*.c)
+    set(main ${PROJECT_SOURCE_DIR}/server/main.c)
+    list(FIND sources ${main} has_main)
+    list(REMOVE_ITEM sources ${main})
+    find_package(Threads REQUIRED)
+    millrace_target(millrace_server net tls file Threads::Threads SOURCES ${sources})
+    if(has_main EQUAL -1 OR MILLRACE_FUZZ)
+        return()
+    endif()
+    add_executable(millrace ${main})
+    target_link_libraries(millrace PRIVATE millrace_server)
+    millrace_install()
+endfunction()
+
+function(millrace_install)
+    install(TARGETS millrace DESTINATION ${CMAKE_INSTALL_SBINDIR})
+    install(DIRECTORY conf/examples DESTINATION ${CMAKE_INSTALL_DOCDIR})
+    file(READ conf/millrace.service unit)
+    string(REPLACE "/usr/sbin/millrace" "${CMAKE_INSTALL_FULL_SBINDIR}/millrace" unit "${unit}")
+    file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/millrace.service CONTENT "${unit}")
+    install(FILES ${PROJECT_BINARY_DIR}/millrace.service DESTINATION lib/systemd/system)
+    # A configuration that is there already belongs to the administrator.
+    get_filename_component(directory ${MILLRACE_CONF_PATH} DIRECTORY)
+    foreach(file millrace.conf mime.types)
+        install(CODE "if(NOT EXISTS \"\$ENV{DESTDIR}${directory}/${file}\")
+            file(INSTALL \"${PROJECT_SOURCE_DIR}/conf/${file}\"
+                DESTINATION \"\$ENV{DESTDIR}${directory}\")
+        endif()")
+    endforeach()
+    install(FILES doc/millrace.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 OPTIONAL)
+endfunction()
+
+# One Criterion binary per test file. test/unit/lib/X links X and what X may know, nothing more.
+function(millrace_unit_tests)
+    set(root ${PROJECT_SOURCE_DIR}/test/unit)
+    set(extra)
+    if(MILLRACE_SANITIZE STREQUAL "thread" AND CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+        set(extra ${root}/criterion_tsan.c)
+    endif()
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${root}/*_test.c)
+    foreach(source IN LISTS sources)
+        file(RELATIVE_PATH name ${root} ${source})
+        string(REGEX REPLACE "_test\\.c$" "" name ${name})
+        string(REPLACE "/" "." test ${name})
+        string(REPLACE "/" "_" target unit/${name})
+        if(name MATCHES "^lib/([a-z]+)/")
+            set(library millrace_${CMAKE_MATCH_1})
+        else()
+            set(library millrace_server)
+        endif()
+        add_executable(${target} ${source} ${extra})
+        target_link_libraries(${target} PRIVATE ${library} PkgConfig::CRITERION)
+        add_test(NAME unit.${test} COMMAND ${target})
+        set_tests_properties(unit.${test} PROPERTIES LABELS unit TIMEOUT 120)
+    endforeach()
+endfunction()
+
+# The tests that are not C: style, and what drives the program from outside.
+function(millrace_suites)
+    # Debian's own interpreter first: its pytest is the one that make setup installs.
+    find_program(MILLRACE_PYTHON python3 HINTS /usr/bin REQUIRED)
+    foreach(script check selftest packaging)
+        add_test(NAME style.${script}
+            COMMAND ${MILLRACE_PYTHON} ${PROJECT_SOURCE_DIR}/test/style/${script})
+        set_tests_properties(style.${script} PROPERTIES LABELS style TIMEOUT 60)
+    endforeach()
+    file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/*/test_*.py)
+    list(TRANSFORM scripts REPLACE ".*/test/([^/]+)/[^/]+$" "\\1" OUTPUT_VARIABLE suites)
+    list(REMOVE_DUPLICATES suites)
+    foreach(suite IN LISTS suites)
+        if(TARGET millrace)
+            add_test(NAME e2e.${suite} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+                COMMAND ${MILLRACE_PYTHON} -B -m pytest -q -rs -p no:cacheprovider
+                    --junitxml=${PROJECT_BINARY_DIR}/e2e-${suite}.xml test/${suite})
+            set_tests_properties(e2e.${suite} PROPERTIES LABELS e2e TIMEOUT 600 RUN_SERIAL ON
+                ENVIRONMENT MILLRACE_BINARY=$<TARGET_FILE:millrace>)
+        endif()
+    endforeach()
+endfunction()
+
+# Links a fuzz target with the folders that its own include lines name.
+function(millrace_link_by_include target source)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+    file(STRINGS ${source} includes REGEX "^#include \"(lib/[a-z]+|server)/")
+    foreach(include IN LISTS includes)
+        string(REGEX REPLACE "^#include \"(lib/)?([a-z]+)/.*" "\\2" folder ${include})
+        target_link_libraries(${target} PRIVATE millrace_${folder})
+    endforeach()
+endfunction()
+
+function(millrace_fuzz_targets)
+    set(root ${PROJECT_SOURCE_DIR}/test/fuzz)
+    file(GLOB sources CONFIGURE_DEPENDS ${root}/*_fuzz.c)
+    foreach(source IN LISTS sources)
+        get_filename_component(target ${source} NAME_WE)
+        string(REGEX REPLACE "_fuzz$" "" name ${target})
+        add_executable(${target} ${source})
+        millrace_link_by_include(${target} ${source})
+        target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+        # libFuzzer adds what it finds to the first folder, so that is one in the build tree.
+        set(found ${PROJECT_BINARY_DIR}/corpus/${name})
+        file(MAKE_DIRECTORY ${found})
+        set(seeds)
+        if(EXISTS ${root}/corpus/${name})
+            set(seeds ${root}/corpus/${name})
+        endif()
+        math(EXPR timeout "${MILLRACE_FUZZ_SECONDS} * 3 + 60")
+        add_test(NAME fuzz.${name} COMMAND ${target} -max_total_time=${MILLRACE_FUZZ_SECONDS}
+            -timeout=5 -print_final_stats=1 -artifact_prefix=${found}- ${found} ${seeds})
+        set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT ${timeout})
+    endforeach()
+endfunction()
