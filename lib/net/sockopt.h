@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Options and facts of one connection's socket. Only TCP knows most of them: on another family they
+// give -EOPNOTSUPP or what else the kernel says, and the caller goes on.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/compiler.h"
+#include "lib/net/address.h"
+
+// The kernel sends at most so many bytes in a second (SO_MAX_PACING_RATE, 64 bits, no timer of
+// ours; TCP paces by itself where the fq qdisc is missing). 0: as fast as it can.
+must_check int net_set_pacing(int fd, uint64_t bytes_per_s);
+
+must_check int net_set_nodelay(int fd, bool on); // TCP_NODELAY
+must_check int net_set_cork(int fd, bool on);    // TCP_CORK; turning it off sends what was held
+
+// close(2) will reset the connection and drop what was not sent (reset_timedout_connection).
+must_check int net_set_linger_reset(int fd);
+
+// The two ends. 0 or -errno (ENOTCONN when the peer has gone already).
+must_check int net_peer_address(int fd, struct net_address *addr);
+must_check int net_local_address(int fd, struct net_address *addr);
+
+// nginx's $tcpinfo_rtt, $tcpinfo_rttvar (microseconds), $tcpinfo_snd_cwnd (segments),
+// $tcpinfo_rcv_space (bytes). tcp(7), TCP_INFO.
+struct net_tcp_info {
+    uint32_t rtt_us, rttvar_us, snd_cwnd, rcv_space;
+};
+must_check int net_tcp_info(int fd, struct net_tcp_info *info);
+
+// The CPU that processed the last packet (SO_INCOMING_CPU), or -errno.
+must_check int net_incoming_cpu(int fd, int *cpu);

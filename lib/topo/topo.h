@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The machine as the program may use it: which CPUs, how many of them at once, how they group into
+// nodes and caches; and the plan that spreads workers over silos. The master does this once, before
+// it starts silos. CPU and node numbers are the kernel's.
+#pragma once
+
+#include <sched.h>
+#include <stddef.h>
+
+#include "lib/base/compiler.h"
+#include "lib/base/sv.h"
+
+#define TOPO_SILOS_MAX 128
+#define TOPO_NODE_ANY (-1) // no memory policy
+
+// CPUs that share a node or a cache.
+struct topo_group {
+    cpu_set_t cpus;
+    int node;
+};
+
+struct topo {
+    cpu_set_t online;   // what the machine has
+    cpu_set_t allowed;  // what the process may run on (affinity, cpusets)
+    unsigned nallowed;
+    unsigned quota;     // CPUs of the control group's bandwidth, rounded up; 0: no limit
+    cpu_set_t nodes;    // nodes that are online
+    int node_count;
+    struct topo_group *by_node, *by_l3; // read at first need
+    unsigned nby_node, nby_l3;
+};
+
+// Reads affinity, quota and nodes; a few small files, and no hwloc. 0 or -errno.
+must_check int topo_load(struct topo *t);
+void topo_destroy(struct topo *t);
+
+// worker_processes auto: min(allowed CPUs, quota), at least 1.
+unsigned topo_auto_workers(const struct topo *t);
+
+enum topo_mode { TOPO_AUTO, TOPO_NODE, TOPO_L3, TOPO_NONE };
+// "auto", "node", "l3", "none". -EINVAL for another word.
+must_check int topo_mode_parse(struct sv word, enum topo_mode *mode);
+
+struct topo_silo {
+    cpu_set_t cpus;
+    int node; // or TOPO_NODE_ANY
+    unsigned workers;
+};
+
+// Groups the allowed CPUs and spreads `workers` (at least 1) over the groups in proportion to their
+// CPUs; a group that gets none is left out. `auto` is `node`. The machine is read with hwloc at
+// first need: for `l3`, and for `node` where there is more than one. Without a cache level 3, `l3`
+// is `node`. 0, -ENOMEM, or -ENOSPC when there are more silos than `max`.
+must_check int topo_plan(struct topo *t, enum topo_mode mode, unsigned workers,
+                         struct topo_silo *out, unsigned max, unsigned *count);
+
+// Silos written out in the configuration: checks them all, and spreads `workers` over them; each
+// gets one at least. 0, or -EINVAL with the reason in `why`: a CPU given twice, not there or not
+// allowed, a node that is not there, no CPU at all.
+must_check int topo_plan_explicit(const struct topo *t, struct topo_silo *silos, unsigned count,
+                                  unsigned workers, char *why, size_t why_size);
+
+// "0-3,8" (the kernel's cpulist). 0, or -EINVAL with the reason in `why`.
+must_check int topo_parse_cpus(struct sv text, cpu_set_t *cpus, char *why, size_t why_size);
+
+// The CPU of a silo's i-th worker: in order, and from the start again when there are more workers.
+int topo_worker_cpu(const struct topo_silo *silo, unsigned worker);
+
+// The calling thread, from now on. 0 or -errno.
+must_check int topo_bind_thread(int cpu);
+must_check int topo_bind_cpus(const cpu_set_t *cpus);
+// New pages of the calling thread, and of threads it starts, come from `node` while it has some
+// (set_mempolicy(2), preferred: a full node is no failure). TOPO_NODE_ANY: the system's default.
+// A kernel without NUMA has nothing to bind, which is success; -EPERM in some containers.
+must_check int topo_bind_memory(int node);
