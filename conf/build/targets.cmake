@@ -56,7 +56,7 @@ function(millrace_install)
     foreach(file millrace.conf mime.types)
         install(CODE "if(NOT EXISTS \"\$ENV{DESTDIR}${directory}/${file}\")
             file(INSTALL \"${PROJECT_SOURCE_DIR}/conf/${file}\"
-                DESTINATION \"\$ENV{DESTDIR}${directory}\")
+                DESTINATION \"${directory}\")
         endif()")
     endforeach()
     install(FILES doc/millrace.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 OPTIONAL)

@@ -31,17 +31,18 @@ static void civil_from_days(int64_t days, int *year, unsigned *month, unsigned *
     *year = (int)((int64_t)yoe + era * 400) + (*month <= 2);
 }
 
-#define DATE_MAX_S 253402300799 // 9999-12-31 23:59:59
+#define DATE_MIN_S (-62167219200) // 0000-01-01 00:00:00
+#define DATE_MAX_S 253402300799   // 9999-12-31 23:59:59
 
 void http_date_format(int64_t unix_s, char out[HTTP_DATE_LEN])
 {
-    int64_t t = unix_s < 0 || unix_s > DATE_MAX_S ? 0 : unix_s;
-    int64_t days = t / 86400;
-    unsigned rest = (unsigned)(t % 86400), month, day;
+    int64_t t = unix_s < DATE_MIN_S || unix_s > DATE_MAX_S ? 0 : unix_s;
+    int64_t days = (t - DATE_MIN_S) / 86400 + DATE_MIN_S / 86400;
+    unsigned rest = (unsigned)(t - days * 86400), month, day;
     int year;
 
     civil_from_days(days, &year, &month, &day);
-    memcpy(out, day_names[(days + 4) % 7], 3);
+    memcpy(out, day_names[(days + 4 + 7 * 200000) % 7], 3);
     memcpy(out + 3, ", ", 2);
     two_digits(out + 5, day);
     out[7] = ' ';

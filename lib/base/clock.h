@@ -31,5 +31,5 @@ static inline uint64_t clock_mono_ms(void)
 
 #define HTTP_DATE_LEN 29
 
-// Writes 29 bytes and no terminator.
+// Writes 29 bytes and no terminator. Years 0 to 9999; any other time is written as the epoch.
 void http_date_format(int64_t unix_s, char out[HTTP_DATE_LEN]);

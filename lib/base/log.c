@@ -54,7 +54,7 @@ struct line {
     size_t n;
 };
 
-static void line_add_v(struct line *l, const char *fmt, va_list args)
+printf_like(2, 0) static void line_add_v(struct line *l, const char *fmt, va_list args)
 {
     size_t room = sizeof(l->text) - 1 - l->n; // the newline keeps its place
     int n = vsnprintf(l->text + l->n, room, fmt, args);

@@ -62,6 +62,12 @@ int regex_compile(struct arena *a, struct sv pattern, bool nocase, struct regex 
     return 0;
 }
 
+void regex_free(struct regex *re)
+{
+    pcre2_code_free(re->code);
+    re->code = NULL;
+}
+
 // One for each thread; freed with the process.
 static _Thread_local pcre2_match_data *thread_match;
 static _Thread_local pcre2_match_context *thread_context;

@@ -17,7 +17,7 @@ struct regex_group {
 };
 
 struct regex {
-    void *code;              // pcre2_code; for the life of the process
+    void *code;              // pcre2_code; until regex_free()
     struct sv pattern;       // as written
     unsigned ngroups;        // capturing groups
     unsigned nnamed;
@@ -32,5 +32,7 @@ struct regex_match {
 // 0, -EINVAL (`why`, at least 256 bytes, says what and where), -ENOMEM.
 must_check int regex_compile(struct arena *a, struct sv pattern, bool nocase, struct regex **out,
                              char *why, size_t why_size);
+// Frees what is not in the arena; no thread may be matching.
+void regex_free(struct regex *re);
 // True when it matches. `m` may be NULL. A subject that exceeds the limits does not match.
 bool regex_exec(const struct regex *re, struct sv subject, struct regex_match *m);

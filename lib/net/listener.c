@@ -136,6 +136,8 @@ void net_listener_apply(int fd, const struct net_address *addr,
          "TCP_KEEPINTVL"},
         {IPPROTO_TCP, TCP_KEEPCNT, opt->keepcnt, tuned && opt->keepcnt > 0, "TCP_KEEPCNT"},
         {IPPROTO_TCP, TCP_FASTOPEN, opt->fastopen, tcp && opt->fastopen != -1, "TCP_FASTOPEN"},
+        // Inherited by what is accepted: responses are put together by MSG_MORE, never by Nagle.
+        {IPPROTO_TCP, TCP_NODELAY, 1, tcp, "TCP_NODELAY"},
         // Nothing tells how long a connection waited, so one second, as in nginx.
         {IPPROTO_TCP, TCP_DEFER_ACCEPT, opt->deferred,
          tcp && (opt->deferred || deferred_now(fd)), "TCP_DEFER_ACCEPT"},

@@ -33,6 +33,8 @@ Test(clock, dates_out_of_range_are_the_epoch)
     char out[HTTP_DATE_LEN];
 
     http_date_format(-1, out);
+    cr_assert_arr_eq(out, "Wed, 31 Dec 1969 23:59:59 GMT", HTTP_DATE_LEN);
+    http_date_format(INT64_MIN, out);
     cr_assert_arr_eq(out, "Thu, 01 Jan 1970 00:00:00 GMT", HTTP_DATE_LEN);
     http_date_format(INT64_MAX, out);
     cr_assert_arr_eq(out, "Thu, 01 Jan 1970 00:00:00 GMT", HTTP_DATE_LEN);
