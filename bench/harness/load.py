@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clients: a plain one that looks at every byte, wrk for load, pace for latency."""
+
+import http.client
+import json
+import pathlib
+import resource
+import subprocess
+
+from .workspace import BenchError, find_tool
+
+# `done` costs nothing while wrk runs; a request function would, so only cold reads have one.
+DONE = """
+done = function(s, l)
+  local e = s.errors
+  io.write(string.format("RESULT %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f\\n", s.duration,
+    s.requests, s.bytes, e.connect, e.read, e.write, e.status, e.timeout))
+end
+"""
+WALK = """
+local i = 0
+request = function()
+  i = i % COUNT + 1
+  return wrk.format("GET", string.format("/cold/%d.bin", i))
+end
+"""
+FIELDS = ("duration_us", "requests", "bytes", "connect", "read", "write", "status", "timeout")
+ERRORS = FIELDS[3:]
+
+
+def fetch(port, path):
+    """One GET on a connection of its own; the body and the header fields."""
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        c.request("GET", path)
+        r = c.getresponse()
+        return r.status, r.read(), dict(r.getheaders())
+    except http.client.HTTPException as e:
+        raise OSError(f"bad answer: {e}") from e
+    finally:
+        c.close()
+
+
+def verify(server, path, expected):
+    """The answer must be right before it is worth timing."""
+    status, body, headers = fetch(server.port, path)
+    if status != 200 or body != expected:
+        raise BenchError(f"{server.name} answers {path} with {status} and {len(body)} bytes, "
+                         f"expected 200 and {len(expected)}, or other bytes")
+    missing = {"Date", "Content-Length", "Last-Modified", "ETag", "Accept-Ranges"} - set(headers)
+    if missing:
+        raise BenchError(f"{server.name} leaves out {', '.join(sorted(missing))}")
+    return sum(len(k) + len(v) + 4 for k, v in headers.items())
+
+
+def errors_of(result):
+    return sum(result[e] for e in ERRORS)
+
+
+def children_cpu():
+    """Seconds of CPU of the children that have ended; between two calls that is wrk."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+class Wrk:
+    """wrk with one thread on one CPU."""
+
+    def __init__(self, workspace, cpu):
+        self.binary = find_tool("wrk", "wrk")
+        self.cpu = cpu
+        self.done = workspace.dir / "done.lua"
+        self.done.write_text(DONE)
+        self.walk = workspace.dir / "walk.lua"
+
+    def command(self, port, path, connections, seconds, timeout, script):
+        return ["taskset", "-c", str(self.cpu), self.binary, "-t1", f"-c{connections}",
+                f"-d{seconds}s", "--timeout", f"{timeout}s", "-s", str(script),
+                f"http://127.0.0.1:{port}{path}"]
+
+    def run(self, port, path, connections, seconds, timeout=10):
+        before = children_cpu()
+        p = subprocess.run(
+            self.command(port, path, connections, seconds, timeout, self.done),
+            capture_output=True, text=True, timeout=seconds + 60, check=False)
+        result = parse(p.stdout, p.stderr)
+        result["client_cpu"] = children_cpu() - before
+        return result
+
+    def start_walk(self, port, count, connections, seconds):
+        """Starts reading the cold files in turn; the process is handed back running."""
+        self.walk.write_text(DONE + WALK.replace("COUNT", str(count)))
+        command = self.command(port, "/", connections, seconds, 60, self.walk)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def parse(stdout, stderr):
+    for line in stdout.splitlines():
+        if line.startswith("RESULT "):
+            return dict(zip(FIELDS, map(int, line.split()[1:])))
+    raise BenchError(f"wrk failed: {(stderr or stdout).strip()[-300:]}")
+
+
+def pace(program, cpu, port, path, connections, rate, seconds):
+    command = ["taskset", "-c", str(cpu), program, "-p", str(port), "-u", path,
+               "-c", str(connections), "-r", str(rate), "-s", str(seconds)]
+    p = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
+    if p.returncode:
+        raise BenchError(f"pace failed: {p.stderr.strip()}")
+    return json.loads(p.stdout)
+
+
+def ksoftirqd_ns(cpu):
+    """CPU of the kernel thread that takes over soft interrupts when there are too many.
+
+    What it does is charged to no server, so a run in which it did much is not to be trusted.
+    """
+    for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if comm.read_text().strip() == f"ksoftirqd/{cpu}":
+                return int((comm.parent / "schedstat").read_text().split()[0])
+        except OSError:
+            continue
+    return 0

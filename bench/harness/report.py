@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run found, as a table, as JSON and as a plot; and which targets it met."""
+
+import json
+import shutil
+import subprocess
+
+OURS_NGINX = {"1k": 0.70, "10k": 0.75, "100k": 0.90, "1m": 0.90}
+OURS_FLOOR = 1.25
+COLD_RATIO = 2.0
+
+
+def check(result, name, value, target):
+    result["targets"].append({"name": name, "value": value, "target": target,
+                              "met": value <= target})
+
+
+def collect_targets(result):
+    """Fills result["targets"] with every target that this run has a figure for."""
+    result["targets"] = []
+    for part, suffix in (("sizes", ""), ("log", ", access log")):
+        for row in result.get(part, []):
+            if row["ours_nginx"]:
+                check(result, f"{row['size']} ours/nginx{suffix}", row["ours_nginx"]["median"],
+                      OURS_NGINX[row["size"]])
+            if row["ours_floor"]:
+                check(result, f"{row['size']} ours/floor{suffix}", row["ours_floor"]["median"],
+                      OURS_FLOOR)
+    idle = result.get("idle", {})
+    if "millrace" in idle and "nginx" in idle:
+        check(result, "idle connection, bytes resident, ours (target: nginx's)",
+              idle["millrace"]["per_connection"]["rss"], idle["nginx"]["per_connection"]["rss"])
+    if "millrace" in result.get("many", {}):
+        many = result["many"]["millrace"]
+        lacking = max(0, many["connections"] - many["highest_accepted"])
+        check(result, f"{many['connections']} connections: errors, or connections lacking",
+              many["errors"] + lacking, 0)
+    if "millrace" in result.get("cold", {}):
+        check(result, "hot p99 beside cold reads / alone",
+              result["cold"]["millrace"]["ratio"]["median"], COLD_RATIO)
+
+
+def spread(r):
+    return f"{r['median']:.2f} ({r['min']:.2f}-{r['max']:.2f})" if r else "-"
+
+
+def cell(row, role, key, form):
+    return form.format(row["median"][role][key]) if role in row["median"] else "-"
+
+
+ROLES = ("millrace", "nginx", "floor")
+
+
+def size_table(rows, title):
+    out = [f"{title}: server CPU per request in microseconds, median (ratios: median of the "
+           "rounds, lowest-highest)",
+           f"{'body':>5} | {'millrace':>8} {'nginx':>8} {'floor':>8} | {'ours/nginx':>17} "
+           f"{'ours/floor':>17} | both ends: {'ours/nginx':>17} {'ours/floor':>17} | requests/s"]
+    for row in rows:
+        us = " ".join(f"{cell(row, r, 'us', '{:.2f}'):>8}" for r in ROLES)
+        rps = " / ".join(cell(row, r, "rps", "{:.0f}") for r in ROLES)
+        out.append(f"{row['size']:>5} | {us} | {spread(row['ours_nginx']):>17} "
+                   f"{spread(row['ours_floor']):>17} | {spread(row['ours_nginx_both_ends']):>28} "
+                   f"{spread(row['ours_floor_both_ends']):>17} | {rps}")
+    return out
+
+
+def idle_table(idle):
+    out = ["Memory of an idle keep-alive connection that has served one request, bytes"]
+    for role, r in idle.items():
+        per = r["per_connection"]
+        out.append(f"{role:>9} | rss {per['rss']:.0f}  pss {per['pss']:.0f}  private "
+                   f"{per['private']:.0f}  (over {r['connections']}; all together rss "
+                   f"{r['before']['rss'] / 1024:.0f} -> {r['after']['rss'] / 1024:.0f} KiB)")
+    return out
+
+
+def many_table(many):
+    out = ["Many connections at once, 1k"]
+    for role, r in many.items():
+        out.append(f"{role:>9} | {r['connections']} asked, {r['highest_accepted']} held "
+                   f"at once, {r['requests']} requests ({r['rps']:.0f}/s), "
+                   f"{r['errors']} errors")
+    return out
+
+
+def cold_table(cold):
+    out = ["Latency (p99) of hot 10k requests at a fixed rate, beside as many clients that read "
+           "cold files from a throttled disk"]
+    for role, r in cold.items():
+        read = r["rounds"][-1]["beside"]["cold_bytes_per_second"] / 1e6
+        out.append(f"{role:>9} | alone {r['alone_p99_us']:.0f} us, beside "
+                   f"{r['beside_p99_us']:.0f} us, ratio {spread(r['ratio'])}, cold {read:.1f} MB/s")
+    return out
+
+
+def target_table(targets):
+    out = ["Targets"]
+    for t in targets:
+        out.append(f"  {'met   ' if t['met'] else 'MISSED'}  {t['name']}: {t['value']:.2f}, "
+                   f"at most {t['target']:.2f}")
+    return out
+
+
+def text(result):
+    """The whole report; the targets only if they were collected."""
+    blocks = []
+    if result.get("sizes"):
+        blocks.append(size_table(result["sizes"], "Access log off"))
+    if result.get("log"):
+        blocks.append(size_table(result["log"], "Access log buffered (the floor has none)"))
+    for key, table in (("idle", idle_table), ("many", many_table), ("cold", cold_table)):
+        if result.get(key):
+            blocks.append(table(result[key]))
+    if result["skipped"]:
+        blocks.append(["Not measured"] + [f"  {k}: {v}" for k, v in result["skipped"].items()])
+    if result.get("targets"):
+        blocks.append(target_table(result["targets"]))
+    return "\n\n".join("\n".join(b) for b in blocks)
+
+
+PLOT = """\
+set terminal pngcairo size 1100,620 font "sans,11"
+set output "{png}"
+set title "Server CPU per request, {rounds} rounds, {connections} connections, access log off"
+set ylabel "microseconds (logarithmic)"
+set xlabel "body"
+set logscale y
+set yrange [1:*]
+set grid ytics
+set key top left
+set style data histogram
+set style histogram clustered gap 1
+set style fill solid 0.85 border -1
+set boxwidth 0.9
+plot {series}
+"""
+
+
+def plot(result, out):
+    """Writes plot.png, or says what is missing for it."""
+    if not result.get("sizes"):
+        return "no sizes were measured, so there is no plot"
+    if not shutil.which("gnuplot"):
+        return "gnuplot is missing (apt install gnuplot-nox), so there is no plot"
+    roles = list(result["sizes"][0]["median"])
+    lines = [" ".join([row["size"]] + [f"{row['median'][r]['us']:.3f}" for r in roles])
+             for row in result["sizes"]]
+    data, script = out / "plot.dat", out / "plot.gp"
+    data.write_text("\n".join(lines) + "\n")
+    series = ", ".join(f'"{data}" using {i + 2}{":xtic(1)" if i == 0 else ""} title "{r}"'
+                       for i, r in enumerate(roles))
+    script.write_text(PLOT.format(png=out / "plot.png", series=series,
+                                  rounds=result["setup"]["rounds"],
+                                  connections=result["setup"]["connections"]))
+    p = subprocess.run(["gnuplot", str(script)], capture_output=True, text=True, check=False)
+    return f"gnuplot failed: {p.stderr.strip()}" if p.returncode else None
+
+
+def save(result, out):
+    (out / "result.json").write_text(json.dumps(result, indent=1) + "\n")

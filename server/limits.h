@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The limits that are not directives: each with its name, its unit and its reason.
+#pragma once
+
+// Bytes received ahead of a request being answered; then receiving pauses.
+#define CONN_PENDING_MAX (32u << 10)
+#define SEND_QUANTUM (256u << 10)     // bytes one connection sends before others have their turn
+// bytes of a file that are copied behind the head into one send.
+#define SMALL_BODY_MAX (32u << 10)
+#define HEAD_MAX (32u << 10)          // bytes of a response head; larger ones end in 500
+#define ACCEPT_RETRY_MS 500           // pause of accepting when descriptors ran out, as nginx
+// An idle connection may still send a request when a drain begins.
+#define DRAIN_IDLE_GRACE_MS 250

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// millrace: an origin server for video. Options, the configuration, and then whatever they ask
+// for: an answer, a test, a signal to a running master, or the process tree.
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/about.h"
+#include "server/cmdline.h"
+#include "server/config.h"
+#include "server/fd_list.h"
+#include "server/generation.h"
+#include "server/master.h"
+#include "server/pidfile.h"
+#include "server/proctitle.h"
+#include "server/report.h"
+#include "server/signals.h"
+
+static char **copy_words(int argc, char *const *argv)
+{
+    char **copy = calloc((size_t)argc + 1, sizeof(*copy));
+
+    for (int i = 0; copy != NULL && i < argc; i++) {
+        copy[i] = strdup(argv[i]);
+        if (copy[i] == NULL)
+            return NULL;
+    }
+    return copy;
+}
+
+static void free_words(char **words)
+{
+    for (char **w = words; w != NULL && *w != NULL; w++)
+        free(*w);
+    free(words);
+}
+
+// -T: every file that was read, as it was read.
+static void dump(const struct config *config)
+{
+    for (const struct conf_file *f = config->tree.files; f != NULL; f = f->next) {
+        printf("# configuration file %s:\n", f->path);
+        fwrite(f->text.p, 1, f->text.n, stdout);
+        printf("\n");
+    }
+}
+
+// -t and -T: does what a start would, short of starting.
+static int run_test(const struct cmdline *c, const struct config_source *source,
+                    struct config *config)
+{
+    struct log_sink *before = log_current();
+    struct listeners listeners;
+    struct generation g;
+    int code = 0;
+
+    if (!c->quiet)
+        fprintf(stderr, "millrace: the configuration file %s syntax is ok\n", source->file);
+    listeners_init(&listeners);
+    if (generation_make(&g, config, source->prefix, &listeners, GENERATION_TEST) != 0)
+        return 1;
+    log_use(before);
+    if (!c->quiet)
+        fprintf(stderr, "millrace: configuration file %s test is successful\n", source->file);
+    if (c->dump)
+        dump(g.config);
+    generation_free(&g);
+    if (fflush(stdout) != 0)
+        code = 1;
+    return code;
+}
+
+// -s: to the master that the configuration's pid file names.
+static int run_signal(const char *word, const struct config_source *source, struct config *config)
+{
+    char *path = generation_pid_path(config, source->prefix);
+    char text[32];
+    pid_t pid;
+    int rc;
+
+    if (path == NULL)
+        return 1;
+    log_notice(0, "signal process started");
+    rc = pidfile_read(path, &pid, text, sizeof(text));
+    if (rc == -EINVAL) {
+        text[strcspn(text, "\r\n")] = '\0';
+        report(LOG_LEVEL_ERROR, 0, "invalid PID number \"%s\" in \"%s\"", text, path);
+    } else if (rc != 0) {
+        report(LOG_LEVEL_ERROR, -rc, "open() \"%s\" failed", path);
+    } else if (kill(pid, signal_by_name(word)) != 0) {
+        rc = -errno;
+        report(LOG_LEVEL_ALERT, -rc, "kill(%d, %d) failed", pid, signal_by_name(word));
+    }
+    free(path);
+    return rc != 0;
+}
+
+static int run(const struct cmdline *c, struct master_setup *setup)
+{
+    struct conf_error error = {.err = 0};
+    struct config *config;
+    int code;
+
+    if (config_load(&setup->source, &config, &error) != 0) {
+        report(LOG_LEVEL_EMERG, error.err, "%s", error.text);
+        code = 1;
+    } else if (c->test) {
+        code = run_test(c, &setup->source, config);
+    } else if (c->signal != NULL) {
+        code = run_signal(c->signal, &setup->source, config);
+        config_free(config);
+    } else {
+        code = master_run(setup, config);
+    }
+    if (c->test && code != 0)
+        fprintf(stderr, "millrace: configuration file %s test failed\n", setup->source.file);
+    return code;
+}
+
+// `words` is the command line, copied: the title of the process overwrites the original, and a
+// reload needs it again.
+static int start(const struct cmdline *c, int argc, char *const *words)
+{
+    struct master_setup setup = {
+        .argc = argc,
+        .argv = words,
+        .environment = environ,
+        .inherited = getenv(FD_LIST_VARIABLE),
+    };
+    struct cmdline_paths paths;
+    int code;
+
+    if (cmdline_resolve(c, &paths) != 0)
+        return 1;
+    setup.source = (struct config_source){
+        .file = paths.conf_file,
+        .prefix = paths.prefix,
+        .globals = c->globals,
+        .error_log = paths.error_log,
+        .test = c->test && !c->quiet,
+    };
+    report_open_first_log(paths.error_log);
+    code = run(c, &setup);
+    log_use(NULL);
+    report_started();
+    cmdline_paths_free(&paths);
+    return code;
+}
+
+static int answer(int argc, char *const *words)
+{
+    struct cmdline c;
+    char why[256];
+
+    if (cmdline_parse(argc, words, &c, why, sizeof(why)) != 0) {
+        fprintf(stderr, "millrace: %s\n", why);
+        return 1;
+    }
+    if (c.version)
+        about_print(c.help, c.configure);
+    if (c.version && !c.test)
+        return 0;
+    return start(&c, argc, words);
+}
+
+int main(int argc, char **argv)
+{
+    char **words = copy_words(argc, argv);
+    int code = 1;
+
+    if (words != NULL && proctitle_init(argc, argv) == 0)
+        code = answer(argc, words);
+    else
+        log_stderr(LOG_LEVEL_EMERG, ENOMEM, "start failed");
+    free_words(words);
+    return code;
+}

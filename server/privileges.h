@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From root to the user of the configuration, for good. Without root there is nothing to give up.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "lib/base/compiler.h"
+
+struct main_conf;
+
+#define PRIVILEGES_USER "nobody" // when the configuration names none
+
+// Whom silos run as.
+struct identity {
+    bool drop; // false: not root, everything stays as it is
+    uid_t uid;
+    gid_t gid;
+    char user[64]; // for initgroups(3)
+};
+
+// 0; -ENOENT with `why` ("getpwnam(\"x\") failed") and *err, an errno value or 0.
+must_check int identity_find(const struct main_conf *conf, struct identity *id, char *why,
+                             size_t why_size, int *err);
+
+// Groups, user, capabilities; core dumps stay possible, new privileges do not. Before the process
+// has a second thread. 0 or -errno with a line logged.
+must_check int privileges_drop(const struct identity *id);

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A worker: sets up its ring, listens, and runs until told to stop or until a drain is over.
+#include "server/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "server/conn.h"
+#include "server/limits.h"
+#include "server/log_writer.h"
+
+#define CHUNKS_KEPT 256 // arena chunks a worker keeps for its next requests
+
+static void start_accepting(struct worker *w);
+
+static void pause_accepting(struct worker *w, int err)
+{
+    if (!w->accept_logged) {
+        w->accept_logged = true;
+        log_crit(err, "accept4() failed, accepting pauses");
+    }
+    if (!w->accept_paused)
+        stats_add(&w->stats->accept_pauses, 1);
+    w->accept_paused = true;
+    timer_arm(&w->ring.wheel, &w->accept_retry, ACCEPT_RETRY_MS);
+}
+
+static void accept_ended(struct worker *w, struct listener *l, int32_t res)
+{
+    if (w->draining) {
+        // Nobody would accept what arrived here: with the last copy gone, clients are refused.
+        close(l->fd);
+        l->fd = -1;
+        return;
+    }
+    switch (res) {
+    case -EMFILE:
+    case -ENFILE:
+    case -ENOBUFS:
+    case -ENOMEM:
+        pause_accepting(w, -res);
+        return;
+    case -ECANCELED:
+        return;
+    default:
+        if (res < 0 && res != -ECONNABORTED && res != -EINTR && res != -EAGAIN)
+            log_alert(-res, "accept4() failed");
+        break;
+    }
+    int rc = ring_accept(&w->ring, &l->accept, l->fd);
+    if (rc != 0)
+        pause_accepting(w, -rc);
+}
+
+static void accepted(struct op *op, int32_t res, uint32_t flags)
+{
+    struct listener *l = container_of(op, struct listener, accept);
+    struct worker *w = l->worker;
+
+    (void)flags;
+    check_magic(w, WORKER_MAGIC);
+    if (res >= 0) {
+        w->accept_logged = false;
+        conn_open(w, l, res);
+    }
+    if (!op_in_flight(op))
+        accept_ended(w, l, res);
+}
+
+static void start_accepting(struct worker *w)
+{
+    w->accept_paused = false;
+    for (unsigned i = 0; i < w->nlisteners; i++) {
+        struct listener *l = &w->listeners[i];
+        if (op_in_flight(&l->accept))
+            continue;
+        int rc = ring_accept(&w->ring, &l->accept, l->fd);
+        if (rc != 0)
+            pause_accepting(w, -rc);
+    }
+}
+
+static void retry_accepting(struct timer *t)
+{
+    struct worker *w = container_of(t, struct worker, accept_retry);
+
+    if (!w->draining)
+        start_accepting(w);
+}
+
+static bool accepts_in_flight(const struct worker *w)
+{
+    for (unsigned i = 0; i < w->nlisteners; i++) {
+        if (op_in_flight(&w->listeners[i].accept))
+            return true;
+    }
+    return false;
+}
+
+static void maybe_drained(struct worker *w)
+{
+    if (w->draining && w->nconns == 0)
+        ring_stop(&w->ring);
+}
+
+void worker_conn_gone(struct worker *w)
+{
+    if (w->accept_paused && !w->draining)
+        timer_arm(&w->ring.wheel, &w->accept_retry, 0);
+    maybe_drained(w);
+}
+
+static void drain_expired(struct timer *t)
+{
+    struct worker *w = container_of(t, struct worker, drain_deadline);
+
+    list_each_safe (node, &w->conns)
+        conn_close(container_of(node, struct conn, node));
+    maybe_drained(w);
+}
+
+static void drain(struct worker *w)
+{
+    if (w->draining)
+        return;
+    w->draining = true;
+    timer_cancel(&w->ring.wheel, &w->accept_retry);
+    for (unsigned i = 0; i < w->nlisteners; i++)
+        ring_cancel(&w->ring, &w->listeners[i].accept);
+    list_each_safe (node, &w->conns)
+        conn_drain(container_of(node, struct conn, node));
+    if (w->config->main.worker_shutdown_timeout > 0)
+        timer_arm(&w->ring.wheel, &w->drain_deadline,
+                  (uint64_t)w->config->main.worker_shutdown_timeout);
+    maybe_drained(w);
+}
+
+struct command_mail {
+    struct ring_mail mail;
+    struct worker *worker;
+    enum worker_command command;
+};
+
+static void carry_out(struct ring_mail *mail)
+{
+    struct command_mail *m = container_of(mail, struct command_mail, mail);
+    struct worker *w = m->worker;
+    enum worker_command command = m->command;
+
+    free(m);
+    check_magic(w, WORKER_MAGIC);
+    switch (command) {
+    case WORKER_DRAIN:
+        drain(w);
+        break;
+    case WORKER_STOP:
+        ring_stop(&w->ring);
+        break;
+    case WORKER_REOPEN_LOGS:
+        log_writers_reopen(w);
+        break;
+    }
+}
+
+void worker_command(struct worker *w, enum worker_command command)
+{
+    struct command_mail *m = malloc(sizeof(*m));
+
+    // Without 32 bytes of memory the order is lost; whoever gave it sees that the worker goes on.
+    if (m == NULL)
+        return;
+    *m = (struct command_mail){.mail.deliver = carry_out, .worker = w, .command = command};
+    ring_post(NULL, &w->ring, &m->mail);
+}
+
+static void end_of_turn(struct ring_hook *hook)
+{
+    log_writers_turn(container_of(hook, struct worker, turn));
+}
+
+static int open_listeners(struct worker *w, const struct worker_setup *setup)
+{
+    w->listeners = calloc(setup->nlisteners != 0 ? setup->nlisteners : 1, sizeof(*w->listeners));
+    if (w->listeners == NULL)
+        return -ENOMEM;
+    w->nlisteners = setup->nlisteners;
+    for (unsigned i = 0; i < w->nlisteners; i++) {
+        struct listener *l = &w->listeners[i];
+        l->worker = w;
+        l->conf = setup->listen_confs[i];
+        l->fd = setup->listen_fds[i];
+        op_init(&l->accept, accepted);
+    }
+    return 0;
+}
+
+static int init(struct worker *w, const struct worker_setup *setup)
+{
+    char why[512];
+
+    w->magic = WORKER_MAGIC;
+    w->index = setup->index;
+    w->config = setup->config;
+    w->stats = setup->stats;
+    w->connection_counter = setup->connection_counter;
+    w->chunks.keep = CHUNKS_KEPT;
+    list_init(&w->conns);
+    list_init(&w->idle);
+    timer_init(&w->accept_retry, retry_accepting);
+    timer_init(&w->drain_deadline, drain_expired);
+    w->turn.run = end_of_turn;
+    int rc = ring_init(&w->ring, why, sizeof(why));
+    if (rc != 0) {
+        log_emerg(-rc, "%s", why);
+        return rc;
+    }
+    w->scratch = malloc(WORKER_SCRATCH);
+    if (w->scratch == NULL)
+        return -ENOMEM;
+    unsigned caches = w->config->http != NULL ? w->config->http->cache_count : 0;
+    rc = file_table_init(&w->files, &w->ring, caches);
+    if (rc == 0)
+        rc = log_writers_init(w);
+    if (rc == 0)
+        rc = open_listeners(w, setup);
+    if (rc == 0)
+        ring_add_hook(&w->ring, &w->turn);
+    return rc;
+}
+
+static bool is_busy(const struct worker *w)
+{
+    return w->nconns != 0 || accepts_in_flight(w) || w->files.opening != 0;
+}
+
+// Turns until nothing is in flight any more, so that every object can be freed.
+static void quiesce(struct worker *w)
+{
+    w->draining = true;
+    for (unsigned i = 0; i < w->nlisteners; i++)
+        ring_cancel(&w->ring, &w->listeners[i].accept);
+    list_each_safe (node, &w->conns)
+        conn_close(container_of(node, struct conn, node));
+    for (int turn = 0; turn < 1000 && is_busy(w); turn++) {
+        if (ring_turn(&w->ring, true) != 0)
+            break;
+    }
+}
+
+static void free_pools(struct worker *w)
+{
+    while (w->free_conns != NULL) {
+        struct conn *c = w->free_conns;
+        w->free_conns = c->next_free;
+        free(c);
+    }
+    worker_free_requests(w);
+    arena_pool_drain(&w->chunks);
+    free(w->scratch);
+    free(w->listeners);
+}
+
+int worker_run(struct worker *w, const struct worker_setup *setup,
+               void (*ready)(struct worker *w, void *ctx), void *ctx)
+{
+    int rc = init(w, setup);
+
+    if (rc != 0)
+        return rc;
+    if (w->index == 0) {
+        char features[256];
+        ring_describe(&w->ring.features, features, sizeof(features));
+        log_notice(0, "%s", features);
+    }
+    start_accepting(w);
+    ready(w, ctx);
+    rc = ring_run(&w->ring);
+    if (rc != 0)
+        log_alert(-rc, "the event loop failed");
+    quiesce(w);
+    log_writers_finish(w);
+    // What could not come home in time stays allocated: the process is about to end.
+    if (!is_busy(w)) {
+        file_table_destroy(&w->files);
+        ring_destroy(&w->ring);
+        free_pools(w);
+    }
+    return rc;
+}

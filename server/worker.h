@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One worker thread: its ring, listeners, connections and pools. Nothing in it is touched by
+// another thread but through mail.
+#pragma once
+
+#include "lib/base/arena.h"
+#include "lib/file/open_file.h"
+#include "lib/ring/ring.h"
+#include "server/http_conf.h"
+#include "server/stats.h"
+
+struct listener {
+    struct worker *worker;
+    struct listen_conf *conf;
+    struct op accept;
+    int fd;
+};
+
+struct log_writers;
+
+#define WORKER_SCRATCH (64u << 10) // bytes: a response head and a small body are put together here
+#define WORKER_MAGIC 0x40e6e211u
+
+struct worker {
+    uint32_t magic;
+    unsigned index;              // in its silo
+    const struct config *config; // borrowed from the silo
+    struct ring ring;
+    struct file_table files;
+    struct arena_pool chunks;
+    struct stats *stats;
+    struct listener *listeners;
+    unsigned nlisteners;
+    struct timer accept_retry;   // after EMFILE or a full worker_connections
+    bool accept_paused, accept_logged;
+    struct list conns;           // all connections
+    struct list idle;            // those waiting for a next request, oldest first
+    struct conn *free_conns;     // recycled
+    struct request *free_requests;
+    unsigned nfree_conns, nfree_requests;
+    unsigned nconns;
+    bool draining;               // no new connections; ends when the last is gone
+    struct timer drain_deadline; // worker_shutdown_timeout
+    struct log_writers *logs;    // log_writer.h; NULL before init and after finish
+    struct log_sink *sinks;      // of the main error log
+    struct ring_hook turn;
+    char *scratch;               // WORKER_SCRATCH bytes
+    uint64_t *connection_counter; // *N, unique in the silo
+};
+
+// What the silo gives a worker.
+struct worker_setup {
+    uint64_t *connection_counter;    // shared by the silo's workers
+    const struct config *config;
+    unsigned index;
+    struct stats *stats;
+    const int *listen_fds;             // pairs with listen_confs
+    struct listen_conf *const *listen_confs;
+    unsigned nlisteners;
+};
+
+// Runs a worker on the calling thread until it is told to stop or has drained. `ready` is called
+// once its listeners accept. 0 or -errno with a line logged.
+must_check int worker_run(struct worker *w, const struct worker_setup *setup,
+                          void (*ready)(struct worker *w, void *ctx), void *ctx);
+
+// A connection has been destroyed: accepting may go on, a drain may be over.
+void worker_conn_gone(struct worker *w);
+
+// Frees the pool of requests.
+void worker_free_requests(struct worker *w);
+
+// From any thread; carried out on the worker's own.
+enum worker_command { WORKER_DRAIN, WORKER_STOP, WORKER_REOPEN_LOGS };
+void worker_command(struct worker *w, enum worker_command command);
