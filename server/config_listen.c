@@ -141,14 +141,34 @@ static int name_nameless(struct arena *a, struct server_conf *s)
     return 0;
 }
 
-static int add_names(const struct address *a, const struct server_conf *s)
+// A star stands once, at the beginning before a dot or at the end behind one; no two dots in a row.
+static bool is_sound(struct sv name)
 {
+    unsigned stars = 0;
+
+    for (size_t i = 0; i < name.n; i++) {
+        stars += name.p[i] == '*';
+        if (name.p[i] == '\0' || (name.p[i] == '.' && i + 1 < name.n && name.p[i + 1] == '.'))
+            return false;
+    }
+    bool edge = name.n > 2 && (sv_starts(name, SV("*.")) || sv_ends(name, SV(".*")));
+    return stars == 0 || (stars == 1 && edge);
+}
+
+static int add_names(const struct gather *g, const struct address *a, const struct server_conf *s)
+{
+    bool several = a->servers->next != NULL;
     char text[NET_ADDRESS_TEXT_MAX];
     int rc = 0;
 
     net_address_format(&a->listen->address, true, text);
-    for (unsigned i = 0; rc == 0 && i < s->nnames; i++)
-        rc = name_table_add(&a->listen->names, s->names[i], text);
+    for (unsigned i = 0; rc == 0 && i < s->nnames; i++) {
+        struct server_name *n = s->names[i];
+        if (several && n->regex == NULL && !is_sound(n->name))
+            return conf_fail(g->error, NULL, 0, "invalid server name or wildcard \"%.*s\" on %s",
+                             SV_ARG(n->name), text);
+        rc = name_table_add(&a->listen->names, n, text);
+    }
     return rc;
 }
 
@@ -164,7 +184,7 @@ static int build_names(struct gather *g, const struct address *a)
     http->server_names_in_use |= servers > 1;
     int rc = name_table_init(&a->listen->names, &g->config->arena, names);
     for (const struct address_server *s = a->servers; rc == 0 && s != NULL; s = s->next)
-        rc = add_names(a, s->server);
+        rc = add_names(g, a, s->server);
     return rc;
 }
 

@@ -84,12 +84,14 @@ static void timer_fired(struct timer *t)
 
     if (c->step == CONN_closing || c->deadline_ms == UINT64_MAX)
         return;
-    if (c->deadline_ms > now) {
-        timer_arm(&c->worker->ring.wheel, t, c->deadline_ms - now);
-        return;
-    }
     conn_enter(c);
-    conn_timed_out(c);
+    if (c->deadline_ms <= now) {
+        conn_timed_out(c);
+    } else {
+        timer_arm(&c->worker->ring.wheel, t, c->deadline_ms - now);
+        if (c->retry_send)
+            conn_retry_send(c);
+    }
     conn_leave(c);
 }
 
@@ -124,6 +126,17 @@ static uint64_t next_number(struct worker *w)
     return __atomic_add_fetch(w->connection_counter, 1, __ATOMIC_RELAXED);
 }
 
+static void warn_of_reuse(struct worker *w)
+{
+    uint64_t now = clock_mono_ms();
+
+    if (w->reuse_logged_ms != 0 && now - w->reuse_logged_ms < REUSE_WARN_MS)
+        return;
+    w->reuse_logged_ms = now;
+    log_warn(0, "%lld worker_connections are not enough, reusing connections",
+             (long long)w->config->main.worker_connections);
+}
+
 // When worker_connections are used up, the connection that has been idle longest makes room, as in
 // nginx.
 static bool make_room(struct worker *w)
@@ -131,6 +144,7 @@ static bool make_room(struct worker *w)
     if (w->nconns < (uint64_t)w->config->main.worker_connections)
         return true;
     if (!list_empty(&w->idle)) {
+        warn_of_reuse(w);
         conn_close(list_first(&w->idle, struct conn, idle_node));
         return true;
     }

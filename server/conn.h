@@ -44,6 +44,7 @@ struct conn {
     bool reset_on_close;       // reset_timedout_connection
     bool peer_known;
     uint8_t entered;           // callbacks of this connection on the stack: the outermost destroys
+    bool retry_send;           // the timer sends again, before any deadline
     bool pumping;              // pending bytes are being fed
     bool draining;             // close when the request under way is answered
     bool cork_set;

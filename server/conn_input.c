@@ -104,11 +104,12 @@ static size_t reject(struct conn *c, enum h1_result why, size_t n)
     return n;
 }
 
-static size_t feed_head(struct conn *c, const char *data, size_t n)
+static size_t feed_head(struct conn *c, const char *data, size_t n, bool pipelined)
 {
     if (c->request == NULL && !begin_head(c))
         return n;
     struct request *r = c->request;
+    r->pipelined = r->pipelined || (pipelined && r->head_len == 0);
     if (r->head_len == r->head_cap && !grow_head(r))
         return reject(c, H1_HEADER_TOO_LARGE, n);
     size_t take = min_of(n, (size_t)(r->head_cap - r->head_len));
@@ -149,8 +150,9 @@ static size_t feed_body(struct conn *c, const char *data, size_t n)
     return got == H1_DONE ? used : n;
 }
 
-// Returns how many bytes were used; fewer than n when a request in progress has to end first.
-static size_t feed(struct conn *c, const char *data, size_t n)
+// `pipelined`: the bytes came before the answer to the request before them. Returns how many were
+// used; fewer than n when a request in progress has to end first.
+static size_t feed(struct conn *c, const char *data, size_t n, bool pipelined)
 {
     size_t at = 0;
 
@@ -158,7 +160,7 @@ static size_t feed(struct conn *c, const char *data, size_t n)
         switch ((enum conn_step)c->step) {
         case CONN_idle:
         case CONN_head:
-            at += feed_head(c, data + at, n - at);
+            at += feed_head(c, data + at, n - at, pipelined || at != 0);
             break;
         case CONN_handle:
         case CONN_send:
@@ -181,7 +183,8 @@ void conn_pump(struct conn *c)
         return;
     c->pumping = true;
     while (c->step != CONN_closing && c->pending_len != c->pending_off) {
-        size_t used = feed(c, c->pending + c->pending_off, c->pending_len - c->pending_off);
+        size_t used =
+            feed(c, c->pending + c->pending_off, c->pending_len - c->pending_off, true);
         c->pending_off += (uint32_t)used;
         if (used == 0)
             break;
@@ -205,7 +208,7 @@ static void take_in(struct conn *c, const char *data, size_t n)
         return;
     }
     c->pumping = true;
-    size_t used = feed(c, data, n);
+    size_t used = feed(c, data, n, false);
     c->pumping = false;
     if (used < n && c->step != CONN_closing)
         keep_pending(c, data + used, n - used);
@@ -218,6 +221,7 @@ static void end_of_stream(struct conn *c)
     c->eof = true;
     switch ((enum conn_step)c->step) {
     case CONN_head:
+        request_note_line(c->request);
         c->request->response.status = 400;
         conn_close(c);
         break;

@@ -24,6 +24,8 @@ void conn_end_request(struct conn *c);
 void conn_broken(struct conn *c, int err);
 // The response is with the kernel: next request, discard of a body, linger, or close.
 void conn_response_sent(struct conn *c);
+// The pause after a send for which the kernel had no memory is over.
+void conn_retry_send(struct conn *c);
 // Feeds what is pending, until a request waits or nothing is left.
 void conn_pump(struct conn *c);
 

@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/net/sockopt.h"
 #include "server/conn_priv.h"
+#include "server/limits.h"
 #include "server/request.h"
 #include "server/worker.h"
 
@@ -22,6 +23,20 @@ static void wait_for_room(struct conn *c)
         conn_broken(c, -rc);
 }
 
+// There may be room all the time, so the deadline's timer is borrowed for a pause.
+static void retry_soon(struct conn *c)
+{
+    c->retry_send = true;
+    timer_arm(&c->worker->ring.wheel, &c->timer, SEND_RETRY_MS);
+}
+
+// send_timeout is between two successes, not for the whole response.
+static void renew_deadline(struct conn *c, uint64_t sent_before)
+{
+    if (c->request->response.sent_bytes != sent_before || c->deadline_ms == UINT64_MAX)
+        conn_deadline(c, c->request->location->send_timeout);
+}
+
 static void drive(struct conn *c)
 {
     uint64_t before = c->request->response.sent_bytes;
@@ -31,10 +46,12 @@ static void drive(struct conn *c)
         conn_response_sent(c);
         break;
     case TRANSPORT_AGAIN:
-        // send_timeout is between two successes, not for the whole response.
-        if (c->request->response.sent_bytes != before || c->deadline_ms == UINT64_MAX)
-            conn_deadline(c, c->request->location->send_timeout);
+        renew_deadline(c, before);
         wait_for_room(c);
+        break;
+    case TRANSPORT_RETRY:
+        renew_deadline(c, before);
+        retry_soon(c);
         break;
     case TRANSPORT_FILE:
         conn_no_deadline(c);
@@ -85,6 +102,15 @@ void conn_writable(struct op *op, int32_t res, uint32_t flags)
         conn_pump(c);
     }
     conn_leave(c);
+}
+
+void conn_retry_send(struct conn *c)
+{
+    c->retry_send = false;
+    if (c->step == CONN_send) {
+        drive(c);
+        conn_pump(c);
+    }
 }
 
 void conn_fetched(struct op *op, int32_t res, uint32_t flags)
@@ -202,12 +228,13 @@ void conn_timed_out(struct conn *c)
 {
     switch ((enum conn_step)c->step) {
     case CONN_head:
-        log_write(LOG_LEVEL_INFO, c->number, ETIMEDOUT, "client timed out");
+        request_note_line(c->request);
+        request_log(c->request, LOG_LEVEL_INFO, ETIMEDOUT, "client timed out");
         answer_timeout(c);
         break;
     case CONN_send:
         c->reset_on_close = c->request->location->reset_timedout_connection;
-        log_write(LOG_LEVEL_INFO, c->number, ETIMEDOUT, "client timed out");
+        request_log(c->request, LOG_LEVEL_INFO, ETIMEDOUT, "client timed out");
         conn_close(c);
         break;
     case CONN_handle:

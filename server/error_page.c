@@ -21,6 +21,7 @@ static void forget_response(struct request *r)
 {
     file_put(&r->worker->files, r->response.file);
     response_init(&r->response);
+    r->headers_added = false;
 }
 
 // An absolute URL: the client is sent there.
@@ -39,6 +40,8 @@ static int send_page(struct request *r, const struct error_page *page, unsigned 
 {
     struct sv uri;
 
+    // $status in the page's address is the status that will be sent.
+    r->response.status = page->overwrite > 0 ? (unsigned)page->overwrite : status;
     if (request_eval(r, page->uri, &uri) != 0)
         return 500;
     forget_response(r);
@@ -108,11 +111,13 @@ static int built_in(struct request *r, unsigned status)
     struct response *s = &r->response;
     struct sv location = s->location;
     struct header *headers = s->headers;
+    bool added = r->headers_added;
     struct sv body;
 
     forget_response(r);
     s->location = location;
     s->headers = headers;
+    r->headers_added = added;
     r->error_status = 0;
     s->status = status >= 494 && status <= 497 ? 400 : status;
     body = error_body(r, status);

@@ -85,7 +85,7 @@ static void put_content(struct out *o, const struct response *s)
         put_number(o, (uint64_t)s->content_length);
         put(o, SV("\r\n"));
     }
-    if (s->last_modified >= 0 && s->status != 204) {
+    if (s->last_modified >= 0 && (s->status == 200 || s->status == 206 || s->status == 304)) {
         char date[HTTP_DATE_LEN];
         http_date_format(s->last_modified, date);
         put_header(o, SV("Last-Modified"), sv_of(date, sizeof(date)));

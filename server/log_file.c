@@ -131,8 +131,8 @@ void log_files_take_stderr(const struct config *c)
 {
     const struct log_use *first = c->main.error_log;
 
-    for (const struct log_use *use = first; use != NULL; use = use->next) {
-        if (use->file->path == NULL)
+    list_each (node, &c->log_files) {
+        if (container_of(node, struct log_file, node)->path == NULL)
             return;
     }
     if (first != NULL && dup2(first->file->fd, STDERR_FILENO) < 0)

@@ -20,13 +20,28 @@ struct log_chain {
     struct log_chain *next;
 };
 
+static bool goes_on(const struct log_sink *sink, enum log_level level)
+{
+    for (sink = sink->next; sink != NULL; sink = sink->next) {
+        if (level <= sink->level)
+            return true;
+    }
+    return false;
+}
+
+// Whoever has an answer in hand may look for its error line: the line is on its way to the disk
+// before the answer is sent. One that comes while another is in flight goes with the next turn.
 static void emit(struct log_sink *sink, enum log_level level, const char *line, size_t n)
 {
     struct log_writer *lw = container_of(sink, struct writer_sink, sink)->writer;
 
-    (void)level;
     log_writer_append(lw, line, n);
     log_writer_due(lw);
+    // A line for several sinks is submitted once, with the last of them: two may be of one file.
+    if (goes_on(sink, level) || list_empty(&lw->worker->logs->due))
+        return;
+    log_writers_turn(lw->worker);
+    ring_submit(&lw->worker->ring);
 }
 
 static unsigned count_uses(const struct log_use *use)

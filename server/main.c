@@ -3,6 +3,7 @@
 // millrace: an origin server for video. Options, the configuration, and then whatever they ask
 // for: an answer, a test, a signal to a running master, or the process tree.
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,7 +107,7 @@ static int run(const struct cmdline *c, struct master_setup *setup)
     int code;
 
     if (config_load(&setup->source, &config, &error) != 0) {
-        report(LOG_LEVEL_EMERG, error.err, "%s", error.text);
+        report(LOG_LEVEL_EMERG, 0, "%s", error.text);
         code = 1;
     } else if (c->test) {
         code = run_test(c, &setup->source, config);
@@ -167,8 +168,23 @@ static int answer(int argc, char *const *words)
     return start(&c, argc, words);
 }
 
+// With one of the three closed, a socket of ours would get its number, and messages would go there.
+static bool open_standard_files(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (!open_standard_files())
+        return 1;
     char **words = copy_words(argc, argv);
     int code = 1;
 

@@ -32,7 +32,7 @@ void master_reload(struct master *m)
         return;
     rc = config_load(&source, &config, &error);
     if (rc != 0)
-        report(LOG_LEVEL_EMERG, error.err, "%s", error.text);
+        report(LOG_LEVEL_EMERG, 0, "%s", error.text);
     if (rc == 0) {
         config->generation = m->current->config->generation + 1;
         rc = generation_make(m->next, config, source.prefix, &m->listeners, GENERATION_RELOAD);

@@ -59,6 +59,7 @@ static bool file_says(const struct request *r, enum condition_kind kind)
 static int test_file(struct request *r, const struct instruction *in, bool waited, bool *truth)
 {
     struct sv name;
+    int rc;
 
     if (!waited) {
         if (request_eval(r, in->value, &name) != 0)
@@ -67,10 +68,11 @@ static int test_file(struct request *r, const struct instruction *in, bool waite
         if (path.p == NULL)
             return 500;
         r->lookup.path = path.p;
-        r->lookup.cache = NULL;
-        r->lookup.symlinks = SYMLINKS_ALLOWED;
+        rc = request_lookup_policy(r, path);
+        if (rc != 0)
+            return rc;
         r->lookup.test_only = true;
-        int rc = request_lookup(r);
+        rc = request_lookup(r);
         if (rc != 0)
             return rc;
     }

@@ -50,7 +50,7 @@ void report(enum log_level level, int err, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    if (started || level > LOG_LEVEL_WARN || (log_current() != NULL && log_is_stderr()))
+    if (started || (log_current() != NULL && log_is_stderr()))
         log_write(level, 0, err, "%s", text);
     else
         log_stderr(level, err, "%s", text);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Messages of the process tree. While the program starts somebody is looking at standard error, so
-// a line goes there ("millrace: [emerg] ...") and to the error log; later to the log alone.
+// a line goes there ("millrace: [emerg] ...") whatever its level, and to the error log; later to
+// the log alone. What is not for that somebody is log_write()'s business.
 #pragma once
 
 #include "lib/base/log.h"

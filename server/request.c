@@ -141,7 +141,6 @@ static bool step_phase(struct request *r)
         r->phase = PHASE_REWRITE;
         return true;
     case PHASE_CLOSE:
-        r->keep_alive = false;
         conn_close(r->conn);
         return false;
     default:
@@ -206,26 +205,4 @@ int request_named_location(struct request *r, struct sv name)
     r->uri_changed = false;
     r->rewrite_break = false;
     return PHASE_TO_NAMED;
-}
-
-void request_log(struct request *r, enum log_level level, int err, const char *fmt, ...)
-{
-    char text[LOG_LINE_MAX], errtext[160] = "";
-    va_list args;
-
-    if (!log_wants(level))
-        return;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    if (err != 0) {
-        char buf[128];
-        snprintf(errtext, sizeof(errtext), " (%d: %s)", err, strerror_r(err, buf, sizeof(buf)));
-    }
-    struct sv client = sv_of(NULL, 0), line = r->request_line, host = request_header(r, SV("host"));
-    client = vars_client_text(r);
-    log_write(level, r->conn->number, 0, "%s%s, client: %.*s, server: %.*s%s%.*s%s%s%.*s%s", text,
-              errtext, SV_ARG(client), SV_ARG(r->server->name),
-              line.n != 0 ? ", request: \"" : "", SV_ARG(line), line.n != 0 ? "\"" : "",
-              host.n != 0 ? ", host: \"" : "", SV_ARG(host), host.n != 0 ? "\"" : "");
 }

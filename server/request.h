@@ -62,6 +62,7 @@ struct request {
     bool header_only;            // HEAD
     bool allow_ranges;
     bool limit_rate_set;
+    bool headers_added;          // add_header and expires are in the response already
     bool pipelined;              // its first bytes had come before the answer to the one before it
     bool head_excess;            // bytes of a rejected head were thrown away: linger before closing
     unsigned rejected;           // status the head itself has earned; 0 none
@@ -109,6 +110,8 @@ void request_end(struct request *r);
 
 // The head is complete in r->head: finds the server and runs the phases.
 void request_begin(struct request *r);
+// What is known of an incomplete head, for its log line.
+void request_note_line(struct request *r);
 // The head cannot be read: answers with this status and lets the connection close.
 void request_reject(struct request *r, enum h1_result why);
 

@@ -36,6 +36,21 @@ static void set_line(struct request *r)
         r->request_line = sv_of(r->head + p->method, p->line_len);
 }
 
+// Enough of the request for a log line, whatever has become of its head.
+void request_note_line(struct request *r)
+{
+    struct uri uri;
+
+    set_line(r);
+    if (r->target.n == 0 || r->path.n != 0)
+        return;
+    if (uri_parse(r->target, r->server->merge_slashes, &r->arena, &uri) != 0)
+        return;
+    r->uri = uri;
+    r->path = uri.path;
+    r->args = uri.args;
+}
+
 static void name_captured(void *ctx, const struct server_name *name, const struct regex_match *m,
                           struct sv host)
 {
@@ -55,7 +70,7 @@ static int read_host(struct request *r)
 {
     struct sv text = r->uri.authority.n != 0 ? r->uri.authority : request_header(r, SV("host"));
 
-    if (text.n == 0)
+    if (text.p == NULL)
         return 0;
     return host_parse(text, &r->arena, &r->host, &r->host_port) == 0 ? 0 : 400;
 }
@@ -93,6 +108,7 @@ static int find_server(struct request *r)
 // Answers without walking the phases from their start.
 static void answer(struct request *r, unsigned status)
 {
+    r->keep_alive = false;
     r->expect_tested = true;
     r->rejected = status;
     r->phase = PHASE_REJECT;
@@ -107,7 +123,7 @@ void request_begin(struct request *r)
     r->header_only = r->method == METHOD_HEAD;
     r->keep_alive = r->h1.keep_alive;
     r->body_done = !r->h1.chunked && r->h1.content_length == 0;
-    // Neither has a path that could be looked at: CONNECT names an authority, TRACE is refused whole.
+    // CONNECT names an authority instead of a path; TRACE is refused whatever it names.
     if (r->h1.llhttp_method == HTTP_CONNECT || r->h1.llhttp_method == HTTP_TRACE) {
         answer(r, 405);
         return;
@@ -136,13 +152,15 @@ static unsigned status_of(enum h1_result why)
     }
 }
 
-static const char *reason_of(enum h1_result why)
+static const char *reason_of(const struct h1_parser *p, enum h1_result why)
 {
+    if (p->host_missing)
+        return "client sent HTTP/1.1 request without \"Host\" header";
     switch (why) {
     case H1_URI_TOO_LONG:
         return "client sent too long URI";
     case H1_HEADER_TOO_LARGE:
-        return "client sent too large request header or too many of them";
+        return "client sent too long header line or too many of them";
     case H1_BAD_VERSION:
         return "client sent invalid version";
     default:
@@ -152,12 +170,11 @@ static const char *reason_of(enum h1_result why)
 
 void request_reject(struct request *r, enum h1_result why)
 {
-    r->request_length += r->head_len;
-    set_line(r);
+    request_note_line(r);
     r->header_only = r->h1.llhttp_method == HTTP_HEAD && r->h1.line_len != 0;
     r->keep_alive = false;
     r->body_done = true;
     r->head_excess = true;
-    request_log(r, LOG_LEVEL_INFO, 0, "%s while reading client request head", reason_of(why));
+    request_log(r, LOG_LEVEL_INFO, 0, "%s", reason_of(&r->h1, why));
     answer(r, status_of(why));
 }

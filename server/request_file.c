@@ -11,11 +11,12 @@
 
 // The part of the path that `from=` trusts ends at a slash; a path that is trusted whole is not
 // checked at all (ngx_http_set_disable_symlinks).
-static int set_symlink_policy(struct request *r, struct sv path)
+int request_lookup_policy(struct request *r, struct sv path)
 {
     const struct location_conf *l = r->location;
     struct sv from;
 
+    r->lookup.cache = l->open_file_cache;
     r->lookup.symlinks = (enum symlink_policy)l->symlinks;
     r->lookup.symlinks_from = 0;
     if (l->symlinks == SYMLINKS_ALLOWED || l->symlinks_from == NULL)
@@ -35,7 +36,6 @@ static int set_symlink_policy(struct request *r, struct sv path)
 
 int request_map_path_under(struct request *r, struct sv root, struct sv name, struct sv *out)
 {
-    const struct location_conf *l = r->location;
     char *p = arena_alloc(&r->arena, root.n + name.n + 2);
     size_t n = root.n;
 
@@ -48,8 +48,7 @@ int request_map_path_under(struct request *r, struct sv root, struct sv name, st
     n += name.n;
     p[n] = '\0';
     *out = sv_of(p, n);
-    r->lookup.cache = l->open_file_cache;
-    return set_symlink_policy(r, *out);
+    return request_lookup_policy(r, *out);
 }
 
 int request_map_path(struct request *r, struct sv path, struct sv *out)
@@ -67,7 +66,7 @@ int request_map_path(struct request *r, struct sv path, struct sv *out)
     if (l->alias) {
         // A regular expression's alias is the whole path; a prefix location's takes the name's
         // place.
-        path = l->kind == LOC_REGEX ? sv_of(NULL, 0) : sv_skip(path, l->name.n);
+        path = l->root_is_final ? sv_of(NULL, 0) : sv_skip(path, l->alias_len);
     } else {
         while (root.n > 0 && root.p[root.n - 1] == '/')
             root.n--;

@@ -17,5 +17,7 @@ must_check int request_map_path(struct request *r, struct sv path, struct sv *ou
 // The same for a root or alias that was worked out already.
 must_check int request_map_path_under(struct request *r, struct sv root, struct sv name,
                                       struct sv *out);
+// Sets the lookup's cache and disable_symlinks for an absolute path as the location says. 0 or 500.
+must_check int request_lookup_policy(struct request *r, struct sv path);
 // By the extension of the current path: types, else default_type.
 struct sv content_type_of(const struct request *r);

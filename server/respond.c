@@ -15,8 +15,8 @@ typedef int (*filter_fn)(struct request *r);
 static const filter_fn filters[] = {
     filter_not_modified,
     filter_charset,
-    filter_range,
     filter_headers,
+    filter_range,
 };
 
 static struct sv redirect_host(struct request *r)
@@ -73,12 +73,12 @@ int request_respond(struct request *r)
 {
     int rc = make_absolute(r);
 
+    if (r->error_status != 0)
+        r->response.status = r->error_status;
     for (size_t i = 0; rc == 0 && i < array_len(filters); i++)
         rc = filters[i](r);
     if (rc != 0)
         return rc;
-    if (r->error_status != 0)
-        r->response.status = r->error_status;
     set_rates(r);
     conn_send_response(r->conn);
     return PHASE_DONE;

@@ -140,20 +140,12 @@ int vars_register(struct var_registry *vr)
     return rc;
 }
 
-// Read before any `set` of it has run: empty for nginx, which says so.
-static bool get_unset(void *ctx, const struct var *v, struct sv *out)
-{
-    request_log(ctx, LOG_LEVEL_WARN, 0, "using uninitialized \"%.*s\" variable", SV_ARG(v->name));
-    *out = sv_of("", 0);
-    return true;
-}
-
 // What only `set` fills is empty without it; what a regular expression fills is not there at all.
 static var_get_fn unset_getter(const struct conf_node *node)
 {
     bool by_set = node != NULL && node->argc > 0 && sv_eq(node->argv[0], SV("set"));
 
-    return by_set ? get_unset : vars_get_none;
+    return by_set ? vars_get_empty : vars_get_none;
 }
 
 struct var *vars_define_slot(struct var_registry *vr, struct sv name, const struct conf_node *node,

@@ -23,12 +23,25 @@ static bool get_view(void *ctx, const struct var *v, struct sv *out)
     return out->p != NULL;
 }
 
+// A bare "?" has no arguments for nginx; that they were set to nothing is another thing, and is
+// told by where the empty value lies.
+static const char set_empty[] = "";
+
+static bool get_args(void *ctx, const struct var *v, struct sv *out)
+{
+    const struct request *r = ctx;
+
+    (void)v;
+    *out = r->args;
+    return r->args.n != 0 || r->args.p == set_empty;
+}
+
 static void set_args(void *ctx, const struct var *v, struct sv value)
 {
     struct request *r = ctx;
 
     (void)v;
-    r->args = value.p != NULL ? value : sv_of("", 0);
+    r->args = value.n != 0 ? value : sv_of(set_empty, 0);
 }
 
 static bool get_is_args(void *ctx, const struct var *v, struct sv *out)
@@ -292,9 +305,9 @@ static void set_limit_rate(void *ctx, const struct var *v, struct sv value)
 static const struct var_row rows[] = {
     VIEW("uri", path),
     VIEW("document_uri", path),
-    VIEW("query_string", args),
+    {"query_string", get_args, 0, 0, NULL},
     VIEW("request_uri", uri.raw),
-    {"args", get_view, offsetof(struct request, args), VAR_CHANGEABLE, set_args},
+    {"args", get_args, 0, VAR_CHANGEABLE, set_args},
     {"is_args", get_is_args, 0, 0, NULL},
     {"request", get_request, 0, 0, NULL},
     {"request_method", get_request_method, 0, 0, NULL},

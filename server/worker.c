@@ -10,6 +10,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/regex.h"
 #include "server/conn.h"
 #include "server/limits.h"
 #include "server/log_writer.h"
@@ -20,10 +21,12 @@ static void start_accepting(struct worker *w);
 
 static void pause_accepting(struct worker *w, int err)
 {
-    if (!w->accept_logged) {
-        w->accept_logged = true;
+    uint64_t now = clock_mono_ms();
+
+    // One line for as long as it lasts, though single connections get through in between.
+    if (w->accept_refused_ms == 0 || now - w->accept_refused_ms > ACCEPT_CALM_MS)
         log_crit(err, "accept4() failed, accepting pauses");
-    }
+    w->accept_refused_ms = now;
     if (!w->accept_paused)
         stats_add(&w->stats->accept_pauses, 1);
     w->accept_paused = true;
@@ -64,10 +67,8 @@ static void accepted(struct op *op, int32_t res, uint32_t flags)
 
     (void)flags;
     check_magic(w, WORKER_MAGIC);
-    if (res >= 0) {
-        w->accept_logged = false;
+    if (res >= 0)
         conn_open(w, l, res);
-    }
     if (!op_in_flight(op))
         accept_ended(w, l, res);
 }
@@ -175,7 +176,23 @@ void worker_command(struct worker *w, enum worker_command command)
     if (m == NULL)
         return;
     *m = (struct command_mail){.mail.deliver = carry_out, .worker = w, .command = command};
-    ring_post(NULL, &w->ring, &m->mail);
+    // A worker may end by itself at any moment, and its ring with it.
+    pthread_mutex_lock(&w->command_lock);
+    if (w->gone)
+        free(m);
+    else
+        ring_post(NULL, &w->ring, &m->mail);
+    pthread_mutex_unlock(&w->command_lock);
+}
+
+// From here on nobody posts, and what was posted is delivered.
+static void end_commands(struct worker *w)
+{
+    pthread_mutex_lock(&w->command_lock);
+    w->gone = true;
+    pthread_mutex_unlock(&w->command_lock);
+    if (ring_turn(&w->ring, false) != 0)
+        log_alert(0, "the event loop failed");
 }
 
 static void end_of_turn(struct ring_hook *hook)
@@ -204,6 +221,7 @@ static int init(struct worker *w, const struct worker_setup *setup)
     char why[512];
 
     w->magic = WORKER_MAGIC;
+    pthread_mutex_init(&w->command_lock, NULL);
     w->index = setup->index;
     w->config = setup->config;
     w->stats = setup->stats;
@@ -261,6 +279,7 @@ static void free_pools(struct worker *w)
     }
     worker_free_requests(w);
     arena_pool_drain(&w->chunks);
+    regex_thread_end();
     free(w->scratch);
     free(w->listeners);
 }
@@ -282,6 +301,7 @@ int worker_run(struct worker *w, const struct worker_setup *setup,
     rc = ring_run(&w->ring);
     if (rc != 0)
         log_alert(-rc, "the event loop failed");
+    end_commands(w);
     quiesce(w);
     log_writers_finish(w);
     // What could not come home in time stays allocated: the process is about to end.

@@ -4,6 +4,8 @@
 // another thread but through mail.
 #pragma once
 
+#include <pthread.h>
+
 #include "lib/base/arena.h"
 #include "lib/file/open_file.h"
 #include "lib/ring/ring.h"
@@ -33,13 +35,17 @@ struct worker {
     struct listener *listeners;
     unsigned nlisteners;
     struct timer accept_retry;   // after EMFILE or a full worker_connections
-    bool accept_paused, accept_logged;
+    bool accept_paused;
+    uint64_t accept_refused_ms;  // when descriptors last ran out; 0: never
     struct list conns;           // all connections
     struct list idle;            // those waiting for a next request, oldest first
     struct conn *free_conns;     // recycled
     struct request *free_requests;
     unsigned nfree_conns, nfree_requests;
     unsigned nconns;
+    pthread_mutex_t command_lock; // of `gone` and of posting to the ring
+    bool gone;                   // takes no more commands: the ring is about to be closed
+    uint64_t reuse_logged_ms;    // the last [warn] that idle connections made room for new ones
     bool draining;               // no new connections; ends when the last is gone
     struct timer drain_deadline; // worker_shutdown_timeout
     struct log_writers *logs;    // log_writer.h; NULL before init and after finish

@@ -47,8 +47,12 @@ int regex_compile(struct arena *a, struct sv pattern, bool nocase, struct regex 
     if (re->code == NULL) {
         unsigned char text[128];
         pcre2_get_error_message(code, text, sizeof(text));
-        snprintf(why, why_size, "pcre2_compile() failed: %s in \"%.*s\" at \"%.*s\"", text,
-                 SV_ARG(pattern), SV_ARG(sv_skip(pattern, at)));
+        if (at >= pattern.n)
+            snprintf(why, why_size, "pcre2_compile() failed: %s in \"%.*s\"", text,
+                     SV_ARG(pattern));
+        else
+            snprintf(why, why_size, "pcre2_compile() failed: %s in \"%.*s\" at \"%.*s\"", text,
+                     SV_ARG(pattern), SV_ARG(sv_skip(pattern, at)));
         return -EINVAL;
     }
     // Without JIT the interpreter serves; slower, never wrong.
@@ -68,7 +72,7 @@ void regex_free(struct regex *re)
     re->code = NULL;
 }
 
-// One for each thread; freed with the process.
+// One for each thread.
 static _Thread_local pcre2_match_data *thread_match;
 static _Thread_local pcre2_match_context *thread_context;
 
@@ -82,6 +86,14 @@ static bool prepare_thread(void)
     pcre2_set_match_limit(thread_context, REGEX_MATCH_LIMIT);
     thread_match = pcre2_match_data_create(REGEX_CAPTURES, NULL);
     return thread_match != NULL;
+}
+
+void regex_thread_end(void)
+{
+    pcre2_match_data_free(thread_match);
+    pcre2_match_context_free(thread_context);
+    thread_match = NULL;
+    thread_context = NULL;
 }
 
 bool regex_exec(const struct regex *re, struct sv subject, struct regex_match *m)

@@ -36,3 +36,5 @@ must_check int regex_compile(struct arena *a, struct sv pattern, bool nocase, st
 void regex_free(struct regex *re);
 // True when it matches. `m` may be NULL. A subject that exceeds the limits does not match.
 bool regex_exec(const struct regex *re, struct sv subject, struct regex_match *m);
+// Frees what matching keeps for the calling thread. The thread may match again afterwards.
+void regex_thread_end(void);

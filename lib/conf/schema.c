@@ -90,6 +90,15 @@ static bool count_fits(uint32_t args, unsigned n)
     return n <= 4 && (args & (1u << n)) != 0;
 }
 
+// A block where there should be none, or the other way round.
+static int fail_form(struct conf_error *error, const struct conf_node *node)
+{
+    if (node->block)
+        return conf_fail(error, node, 0, "directive \"%s\" is not terminated by \";\"",
+                         name_of(node));
+    return conf_fail(error, node, 0, "directive \"%s\" has no opening \"{\"", name_of(node));
+}
+
 static int check_shape(const struct conf_apply *ap, const struct conf_node *node,
                        const struct conf_directive *row)
 {
@@ -97,12 +106,8 @@ static int check_shape(const struct conf_apply *ap, const struct conf_node *node
 
     if (row->klass == CONF_IGNORED && row->args == 0)
         return 0;
-    if (node->block && !block)
-        return conf_fail(ap->error, node, 0, "directive \"%s\" is not terminated by \";\"",
-                         name_of(node));
-    if (!node->block && block)
-        return conf_fail(ap->error, node, 0, "directive \"%s\" has no opening \"{\"",
-                         name_of(node));
+    if (node->block != block)
+        return fail_form(ap->error, node);
     if (!count_fits(row->args, node->argc - 1))
         return conf_fail(ap->error, node, 0, "invalid number of arguments in \"%s\" directive",
                          name_of(node));
@@ -192,10 +197,17 @@ static int check_name(const struct conf_schema *schema, const struct conf_node *
 
     if (first == NULL)
         return fail_unknown(schema, error, node);
-    for (const struct conf_directive *row = first; row != NULL; row = next_named(&c, node))
-        if (row->klass != CONF_REJECTED)
-            return 0;
-    return fail_rejected(error, node, first);
+    bool served = false, plain = false, block = false;
+    for (const struct conf_directive *row = first; row != NULL; row = next_named(&c, node)) {
+        bool any = row->klass == CONF_IGNORED && row->args == 0;
+        served = served || row->klass != CONF_REJECTED;
+        block = block || any || (row->args & CONF_BLOCK) != 0;
+        plain = plain || any || (row->args & CONF_BLOCK) == 0;
+    }
+    if (!served)
+        return fail_rejected(error, node, first);
+    // Said here, before the block is read: what is in it may make no sense at all.
+    return (node->block ? block : plain) ? 0 : fail_form(error, node);
 }
 
 int conf_schema_head(void *schema, const struct conf_node *node, struct conf_error *error)

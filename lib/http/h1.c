@@ -131,7 +131,8 @@ static enum h1_result take_request_line(struct h1_parser *p, const char *buf, ui
 static enum h1_result finish_head(struct h1_parser *p)
 {
     bool http_1_0 = p->http_minor == 0;
-    if (!http_1_0 && !p->has_host)
+    p->host_missing = !http_1_0 && !p->has_host;
+    if (p->host_missing)
         return fail(p, H1_BAD_REQUEST);
     p->head_len = (uint32_t)p->parsed;
     p->keep_alive = !p->connection_close && (!http_1_0 || p->connection_keep_alive);

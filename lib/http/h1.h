@@ -63,6 +63,7 @@ struct h1_parser {
     bool has_length;
     bool expect_continue;    // Expect: 100-continue
     bool http_0_9;           // "GET /path" without a version
+    bool host_missing;       // why it is H1_BAD_REQUEST: HTTP/1.1 wants a Host
     uint64_t content_length;
     uint32_t nfields, cfields;
     struct h1_field *fields;

@@ -103,6 +103,9 @@ must_check int ring_write(struct ring *r, struct op *op, int fd, const void *buf
 // `path` and `how` must live until completion.
 must_check int ring_openat2(struct ring *r, struct op *op, int dir_fd, const char *path,
                             struct open_how *how);
+// What was prepared goes to the kernel at once, not with the next turn: for what must be on its way
+// before something else happens in this turn. A system call.
+void ring_submit(struct ring *r);
 // Asks for cancellation: the op completes by itself, with -ECANCELED or what it had. Not an error
 // when the op is not in flight.
 void ring_cancel(struct ring *r, struct op *op);

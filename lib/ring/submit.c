@@ -36,6 +36,13 @@ static struct io_uring_sqe *take(struct ring *r, const struct op *op)
     return ring_sqe(r);
 }
 
+void ring_submit(struct ring *r)
+{
+    check_magic(r, RING_MAGIC);
+    // An error is seen again, and handled, by the next turn.
+    (void)io_uring_submit(&r->uring);
+}
+
 int ring_accept(struct ring *r, struct op *op, int listen_fd)
 {
     const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;

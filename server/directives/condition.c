@@ -20,25 +20,25 @@ static int fail_condition(struct conf_apply *ap, const struct conf_node *node, s
 // The words between the parentheses: one to three.
 static int take_words(struct conf_apply *ap, const struct conf_node *node, struct words *w)
 {
-    struct sv first = node->argv[1], last = node->argv[node->argc - 1];
     unsigned from = 1, to = node->argc - 1;
+    struct sv first = node->argv[1];
 
     if (!sv_starts(first, SV("(")))
         return fail_condition(ap, node, first);
+    first = sv_of(first.p + 1, first.n - 1);
+    if (first.n == 0 && to > 1)
+        first = node->argv[++from];
+    struct sv last = from == to ? first : node->argv[to];
     if (!sv_ends(last, SV(")")))
         return fail_condition(ap, node, last);
-    from += first.n == 1;
-    to -= last.n == 1;
-    if (from > to)
+    if (last.n == 1)
+        to--;
+    if (from > to || to - from > 2)
         return fail_condition(ap, node, first);
-    if (to - from > 2)
-        return fail_condition(ap, node, node->argv[from]);
     for (unsigned i = from; i <= to; i++) {
-        struct sv word = node->argv[i];
+        struct sv word = i == from ? first : node->argv[i];
         if (i == node->argc - 1)
             word.n--;
-        if (i == 1)
-            word = sv_of(word.p + 1, word.n - 1);
         w->at[w->n++] = word;
     }
     return 0;

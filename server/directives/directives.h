@@ -27,10 +27,13 @@ struct block {
     struct block *children, **children_tail, *next;
 };
 
+struct log_buffer; // log.c
+
 // ap->program
 struct loader {
     struct config *config;
     const struct config_source *source;
+    struct log_buffer *log_buffers; // of the access logs so far
     struct block *http; // NULL until its block is read
 };
 

@@ -7,6 +7,23 @@
 #include "server/location_conf.h"
 #include "server/report.h"
 
+static int check_root_variables(struct conf_apply *ap, const struct conf_node *node)
+{
+    static const char *const circular[][2] = {
+        {"$document_root", "${document_root}"},
+        {"$realpath_root", "${realpath_root}"},
+    };
+    const char *path = node->argv[1].p;
+
+    for (size_t i = 0; i < array_len(circular); i++) {
+        if (strstr(path, circular[i][0]) != NULL || strstr(path, circular[i][1]) != NULL)
+            return conf_fail(ap->error, node, 0,
+                             "the %s variable cannot be used in the \"%s\" directive",
+                             circular[i][0], node->argv[0].p);
+    }
+    return 0;
+}
+
 static int check_root(struct conf_apply *ap, const struct conf_node *node, bool alias)
 {
     const struct location_conf *l = block_of(ap)->location;
@@ -21,15 +38,7 @@ static int check_root(struct conf_apply *ap, const struct conf_node *node, bool 
     if (alias && l->kind == LOC_NAMED)
         return conf_fail(ap->error, node, 0,
                          "the \"alias\" directive cannot be used inside the named location");
-    if (strstr(node->argv[1].p, "$document_root") != NULL ||
-        strstr(node->argv[1].p, "${document_root}") != NULL)
-        return conf_fail(ap->error, node, 0,
-                         "the $document_root variable cannot be used in the \"%s\" directive", name);
-    if (strstr(node->argv[1].p, "$realpath_root") != NULL ||
-        strstr(node->argv[1].p, "${realpath_root}") != NULL)
-        return conf_fail(ap->error, node, 0,
-                         "the $realpath_root variable cannot be used in the \"%s\" directive", name);
-    return 0;
+    return check_root_variables(ap, node);
 }
 
 // Relative ones start from the prefix, unless a variable stands first.

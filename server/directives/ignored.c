@@ -20,6 +20,7 @@
 #define UNRESOLVED "no name is looked up while serving"
 
 const struct conf_directive directives_ignored[] = {
+    IGNORED("upstream", "nothing is proxied, and proxy_pass is refused"),
     IGNORED("use", RING),
     IGNORED("multi_accept", RING),
     IGNORED("accept_mutex", "each worker has its own listening socket"),

@@ -174,11 +174,10 @@ static const struct parameter parameters[] = {
     {"reuseport", take_reuseport},      {"fastopen=", take_fastopen},
     {"backlog=", take_backlog},         {"rcvbuf=", take_rcvbuf},
     {"sndbuf=", take_sndbuf},           {"ipv6only=", take_ipv6only},
-    {"so_keepalive=", take_so_keepalive}, {"setfib=", take_ignored},
-    {"accept_filter=", take_ignored},   {"multipath", take_ignored},
-    {"ssl", take_refused},              {"http2", take_refused},
-    {"quic", take_refused},             {"spdy", take_refused},
-    {"proxy_protocol", take_refused},
+    {"so_keepalive=", take_so_keepalive}, {"accept_filter=", take_ignored},
+    {"multipath", take_ignored},        {"ssl", take_refused},
+    {"http2", take_refused},            {"quic", take_refused},
+    {"spdy", take_refused},             {"proxy_protocol", take_refused},
 };
 
 static int take_parameter(const struct listen_read *r, struct sv word)

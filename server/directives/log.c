@@ -192,7 +192,35 @@ static int read_path(struct conf_apply *ap, const struct conf_node *node,
     return template_compile(ap->vars, path, node, &use->path, ap->error);
 }
 
-// One file has one buffer in a worker.
+// One file has one buffer in a worker: the first line that has one says how large it is.
+struct log_buffer {
+    const struct log_file *file;
+    int64_t size, flush_ms;
+    struct log_buffer *next;
+};
+
+static int agree_on_buffer(struct conf_apply *ap, const struct conf_node *node,
+                           const struct access_log_use *use)
+{
+    struct loader *l = loader_of(ap);
+    struct log_buffer *b = l->log_buffers;
+
+    while (b != NULL && b->file != use->file)
+        b = b->next;
+    if (b != NULL && (b->size != use->buffer || b->flush_ms != use->flush_ms))
+        return conf_fail(ap->error, node, 0,
+                         "access_log \"%s\" already defined with conflicting parameters",
+                         node->argv[1].p);
+    if (b != NULL)
+        return 0;
+    b = arena_new(ap->arena, struct log_buffer);
+    if (b == NULL)
+        return -ENOMEM;
+    *b = (struct log_buffer){use->file, use->buffer, use->flush_ms, l->log_buffers};
+    l->log_buffers = b;
+    return 0;
+}
+
 static int check_buffers(struct conf_apply *ap, const struct conf_node *node,
                          const struct access_log_use *use)
 {
@@ -201,7 +229,7 @@ static int check_buffers(struct conf_apply *ap, const struct conf_node *node,
                          node->argv[1].p);
     if (use->buffer != 0 && use->path != NULL)
         return conf_fail(ap->error, node, 0, "buffered logs cannot have variables in name");
-    return 0;
+    return use->buffer != 0 ? agree_on_buffer(ap, node, use) : 0;
 }
 
 static int read_access_log(struct conf_apply *ap, const struct conf_node *node,

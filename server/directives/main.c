@@ -41,6 +41,19 @@ static int set_worker_processes(struct conf_apply *ap, const struct conf_directi
     return 0;
 }
 
+static int set_connections(struct conf_apply *ap, const struct conf_directive *row,
+                           const struct conf_node *node, void *field)
+{
+    int64_t *value = field;
+
+    (void)row;
+    if (*value != CONF_UNSET)
+        return fail_duplicate(ap, node);
+    if (conf_number(node->argv[1], value) != 0)
+        return conf_fail(ap->error, node, 0, "invalid number \"%s\"", node->argv[1].p);
+    return 0;
+}
+
 static int set_env(struct conf_apply *ap, const struct conf_directive *row,
                    const struct conf_node *node, void *field)
 {
@@ -145,6 +158,6 @@ const struct conf_directive directives_events[] = {
     {.name = "events", .contexts = IN_MAIN, .args = CONF_ARGS_0 | CONF_BLOCK, .set = set_events,
      AT_MAIN(events_seen)},
     {.name = "worker_connections", .contexts = CTX_EVENTS, .args = CONF_ARGS_1,
-     .set = conf_set_number, AT_MAIN(worker_connections), ELSE_INT(512)},
+     .set = set_connections, AT_MAIN(worker_connections), ELSE_INT(512)},
     {.name = NULL},
 };

@@ -23,7 +23,6 @@ const struct conf_directive directives_rejected[] = {
     REJECTED("spdy", "only HTTP/1.1 is served"),
     REJECTED("ssl", NO_TLS),
     REJECTED("ssl_engine", NO_TLS),
-    REJECTED("upstream", FILES),
     REJECTED("keepalive", FILES),
     REJECTED("vod", "files are not packaged while serving"),
     REJECTED("mp4", "files are not cut while serving"),

@@ -8,18 +8,13 @@
 #include "server/http_conf.h"
 #include "server/report.h"
 
-// "*" alone, in the middle, twice, or two dots in a row are no names (nginx's hash of wildcards).
-static bool is_valid_name(struct sv name)
+// What can be seen of a name alone. Other wildcards in wrong places only matter, as in nginx, where
+// an address has several servers (server/config_listen.c).
+static bool is_possible_name(struct sv name)
 {
-    unsigned stars = 0;
-
-    for (size_t i = 0; i < name.n; i++) {
-        stars += name.p[i] == '*';
-        if (name.p[i] == '\0' || (name.p[i] == '.' && i + 1 < name.n && name.p[i + 1] == '.'))
-            return false;
-    }
-    bool edge = name.n > 2 && (sv_starts(name, SV("*.")) || sv_ends(name, SV(".*")));
-    return stars == 0 || (stars == 1 && edge);
+    if (sv_starts(name, SV("*")))
+        return name.n >= 3 && name.p[1] == '.';
+    return !sv_eq(name, SV("."));
 }
 
 static struct server_name *add_name(struct arena *a, struct server_conf *s)
@@ -74,9 +69,8 @@ static int set_plain_name(struct conf_apply *ap, const struct conf_node *node, s
     if (sv_find(word, '/') >= 0)
         report(LOG_LEVEL_WARN, 0, "server name \"%.*s\" has suspicious symbols in %s:%u",
                SV_ARG(word), node->file, node->line);
-    if (!is_valid_name(word))
-        return conf_fail(ap->error, node, 0, "invalid server name or wildcard \"%.*s\"",
-                         SV_ARG(word));
+    if (!is_possible_name(word))
+        return conf_fail(ap->error, node, 0, "server name \"%.*s\" is invalid", SV_ARG(word));
     n->name = sv_eq_nocase(word, SV("$hostname")) ? host_name(ap->arena)
                                                   : lower_copy(ap->arena, word);
     return n->name.p != NULL ? 0 : -ENOMEM;
@@ -89,8 +83,6 @@ static int set_name(struct conf_apply *ap, const struct conf_node *node, struct 
 
     if (n == NULL)
         return -ENOMEM;
-    if (sv_eq(word, SV(".")))
-        return conf_fail(ap->error, node, 0, "server name \"%.*s\" is invalid", SV_ARG(word));
     int rc = sv_starts(word, SV("~")) ? set_regex_name(ap, node, word, n)
                                       : set_plain_name(ap, node, word, n);
     if (rc == 0 && s->name.p == NULL)

@@ -131,10 +131,13 @@ static int add_row(struct request *r, const struct header_row *h)
 int filter_headers(struct request *r)
 {
     const struct location_conf *l = r->location;
-    unsigned status = r->error_status != 0 ? r->error_status : r->response.status;
-    bool safe = is_safe(status);
+    bool safe = is_safe(r->response.status);
     int rc = 0;
 
+    // A range that cannot be satisfied brings the response here a second time, as 416.
+    if (r->headers_added)
+        return 0;
+    r->headers_added = true;
     if (l->expires != NULL && l->expires->mode != EXPIRES_OFF && safe)
         rc = add_expires(r, l->expires);
     for (const struct header_row *h = l->headers; rc == 0 && h != NULL; h = h->next) {

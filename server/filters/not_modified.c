@@ -29,7 +29,7 @@ int filter_not_modified(struct request *r)
     struct cond_headers h;
     struct cond_validators v;
 
-    if (s->status != 200 || r->error_status != 0)
+    if (s->status != 200)
         return 0;
     read_conditions(r, &h, &v);
     int verdict = cond_evaluate(&h, &v);

@@ -124,7 +124,7 @@ int filter_range(struct request *r)
     size_t count;
 
     if (!r->allow_ranges || s->status != 200 || s->content_length < 0 || r->h1.http_0_9 ||
-        r->error_status != 0 || r->location->max_ranges == 0)
+        r->location->max_ranges == 0)
         return 0;
     struct sv header = request_header(r, SV("range"));
     uint64_t size = (uint64_t)s->content_length;

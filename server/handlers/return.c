@@ -10,8 +10,11 @@ int handler_return(struct request *r, const struct return_rule *rule)
     struct response *s = &r->response;
     struct sv text = {NULL, 0};
 
-    if (rule->status == 444)
+    // nginx's own codes: the connection closes without an answer, and the log shows them.
+    if (rule->status == 444 || rule->status == 499) {
+        r->response.status = rule->status;
         return PHASE_CLOSE;
+    }
     if (rule->text != NULL && request_eval(r, rule->text, &text) != 0)
         return 500;
     if (rule->redirect) {

@@ -22,17 +22,16 @@ static int last_resort(struct request *r, const struct try_file *t)
     return request_internal_redirect(r, mark >= 0 ? sv_take(text, (size_t)mark) : text, args);
 }
 
-// The name as a path below the location: with `alias` the location's own name goes in front again.
-static struct sv found_path(struct request *r, struct sv name)
+// Under alias a name is relative to it; one that begins with the location's part of the path loses
+// that part first.
+static struct sv below_alias(const struct request *r, struct sv name)
 {
-    const struct location_conf *l = r->location;
+    struct sv front = sv_take(r->path, r->location->alias_len);
 
-    if (!l->alias || l->kind == LOC_REGEX)
-        return name;
-    return arena_printf(&r->arena, "%.*s%.*s", SV_ARG(l->name), SV_ARG(name));
+    return sv_starts(name, front) ? sv_skip(name, front.n) : name;
 }
 
-// The file of `name`: under alias, names are relative to the alias.
+// The file of `name`.
 static int map_name(struct request *r, struct sv name, struct sv *out)
 {
     const struct location_conf *l = r->location;
@@ -42,9 +41,7 @@ static int map_name(struct request *r, struct sv name, struct sv *out)
         return request_map_path(r, name, out);
     if (request_eval(r, l->root, &root) != 0)
         return 500;
-    if (l->kind != LOC_REGEX && sv_starts(name, l->name))
-        name = sv_skip(name, l->name.n);
-    return request_map_path_under(r, root, name, out);
+    return request_map_path_under(r, root, l->root_is_final ? name : below_alias(r, name), out);
 }
 
 static int start(struct request *r, const struct try_file *t, struct sv *name)
@@ -68,16 +65,14 @@ static bool is_wanted(const struct request *r, const struct try_file *t)
     return r->lookup.err == 0 && (t->directory ? f->is_dir : !f->is_dir);
 }
 
-// Under alias the name may be the full uri already; found_path only adds what is missing.
-static int take(struct request *r, const struct try_file *t, struct sv name)
+static int take(struct request *r, struct sv name)
 {
-    bool whole = sv_starts(name, r->location->name);
-    struct sv path = r->location->alias && whole ? name : found_path(r, name);
+    const struct location_conf *l = r->location;
+    struct sv path = name;
 
-    if (path.p == NULL)
-        return 500;
-    if (t->directory && (path.n == 0 || path.p[path.n - 1] != '/'))
-        path = arena_printf(&r->arena, "%.*s/", SV_ARG(path));
+    if (l->alias && !l->root_is_final)
+        path = arena_printf(&r->arena, "%.*s%.*s", SV_ARG(sv_take(r->path, l->alias_len)),
+                            SV_ARG(below_alias(r, name)));
     if (path.p == NULL)
         return 500;
     request_drop_file(r);
@@ -106,7 +101,7 @@ int phase_try_files(struct request *r)
                 return 500;
         }
         if (is_wanted(r, t))
-            return take(r, t, name);
+            return take(r, name);
         request_drop_file(r);
     }
     return last_resort(r, &l->try_files[l->ntry_files - 1]);

@@ -27,10 +27,19 @@ static enum transport_result failed(struct conn *c, int err, const char *call)
     return TRANSPORT_ERROR;
 }
 
-static bool would_block(int err)
+// What a send that took nothing means. What passes by itself is no failure.
+static enum transport_result not_sent(struct conn *c, int err, const char *call)
 {
-    // ENOBUFS and ENOMEM pass by themselves: the next poll for room tries again.
-    return err == EAGAIN || err == EWOULDBLOCK || err == EINTR || err == ENOBUFS || err == ENOMEM;
+    switch (err) {
+    case EAGAIN:
+    case EINTR:
+        return TRANSPORT_AGAIN;
+    case ENOBUFS:
+    case ENOMEM:
+        return TRANSPORT_RETRY;
+    default:
+        return failed(c, err, call);
+    }
 }
 
 static void account(struct response *s, size_t n)
@@ -84,10 +93,12 @@ static enum transport_result send_scratch(struct conn *c, size_t n, int flags)
     struct request *r = c->request;
     const char *p = c->worker->scratch;
     ssize_t sent = sys->send(c->fd, p, n, MSG_NOSIGNAL | flags);
+    enum transport_result rc = TRANSPORT_AGAIN;
 
     if (sent < 0) {
-        if (!would_block(errno))
-            return failed(c, errno, "send()");
+        rc = not_sent(c, errno, "send()");
+        if (rc == TRANSPORT_ERROR)
+            return rc;
         sent = 0;
     }
     account(&r->response, (size_t)sent);
@@ -95,7 +106,7 @@ static enum transport_result send_scratch(struct conn *c, size_t n, int flags)
         return TRANSPORT_DONE;
     if (keep_rest(r, p + sent, n - (size_t)sent) != 0)
         return failed(c, ENOMEM, "send()");
-    return TRANSPORT_AGAIN;
+    return rc;
 }
 
 // How many bytes from `off` on were fetched just now.
@@ -122,8 +133,9 @@ static enum transport_result read_small(struct conn *c, size_t head, bool *done)
     ssize_t n = file_read_cached(body->file->fd, c->worker->scratch + head, body->len, body->off);
 
     *done = false;
-    // Fewer bytes than asked for: the rest is not resident, or the file has become shorter.
-    if (n == -EAGAIN || (n >= 0 && (uint64_t)n < body->len))
+    // Fewer bytes than asked for: the rest is not resident, or the file has become shorter. Some
+    // file systems (FUSE, NFS) cannot say.
+    if (n == -EAGAIN || n == -EOPNOTSUPP || (n >= 0 && (uint64_t)n < body->len))
         return fetch(c, body, body->len);
     if (n < 0)
         return failed(c, (int)-n, "pread()");
@@ -183,7 +195,7 @@ static enum transport_result send_memory(struct conn *c, uint64_t *sent_bytes)
     }
     ssize_t n = sys->sendmsg(c->fd, &msg, MSG_NOSIGNAL | (at != NULL ? MSG_MORE : 0));
     if (n < 0)
-        return would_block(errno) ? TRANSPORT_AGAIN : failed(c, errno, "sendmsg()");
+        return not_sent(c, errno, "sendmsg()");
     account(s, (size_t)n);
     consume(s, (uint64_t)n);
     *sent_bytes = (uint64_t)n;
@@ -213,7 +225,7 @@ static enum transport_result send_extent(struct conn *c, uint64_t room, uint64_t
         return fetch(c, s, len);
     ssize_t n = sys->sendfile(c->fd, s->file->fd, &off, len);
     if (n < 0)
-        return would_block(errno) ? TRANSPORT_AGAIN : failed(c, errno, "sendfile()");
+        return not_sent(c, errno, "sendfile()");
     if (n == 0) {
         request_log(r, LOG_LEVEL_ALERT, 0, "file was truncated while it was being sent");
         return TRANSPORT_ERROR;

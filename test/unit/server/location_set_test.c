@@ -111,7 +111,7 @@ Test(location_set, duplicates_are_refused_with_their_place)
     struct location_set *set;
 
     cr_assert_eq(location_set_build(&arena, prefixes, 2, &set, &error), -EINVAL);
-    cr_assert(strstr(error.text, "duplicate location \"/a\" in t.conf:1") != NULL, "%s", error.text);
+    cr_assert_not_null(strstr(error.text, "duplicate location \"/a\" in t.conf:1"));
     cr_assert_eq(location_set_build(&arena, exact, 2, &set, &error), -EINVAL);
     cr_assert_eq(location_set_build(&arena, both, 2, &set, &error), 0);
 }

@@ -16,7 +16,8 @@ static struct server_conf *add(const char *name)
     n->name = sv_from(name);
     n->server = s;
     if (name[0] == '~')
-        cr_assert_eq(regex_compile(&arena, sv_from(name + 1), true, &n->regex, why, sizeof(why)), 0);
+        cr_assert_eq(
+            regex_compile(&arena, sv_from(name + 1), true, &n->regex, why, sizeof(why)), 0);
     cr_assert_eq(name_table_add(&table, n, "0.0.0.0:80"), 0);
     return s;
 }

@@ -86,7 +86,8 @@ Test(vars, set_args_changes_what_args_and_arg_say)
     vars_assign(f->r, args, SV("z=9"));
     expect("$args|$arg_z|$arg_x", "z=9|9|");
     vars_assign(f->r, args, sv_of(NULL, 0));
-    expect("$is_args", "");
+    expect_empty("args");
+    expect_empty("is_args");
 }
 
 Test(vars, without_a_query_args_are_not_found)
@@ -94,6 +95,8 @@ Test(vars, without_a_query_args_are_not_found)
     fixture_head(f, "GET / HTTP/1.0\r\n\r\n");
     expect_none("args");
     expect_none("query_string");
+    fixture_head(f, "GET /? HTTP/1.0\r\n\r\n");
+    expect_none("args");
     expect_empty("is_args");
     expect("$server_protocol", "HTTP/1.0");
     expect("$host", "server.example");
@@ -244,6 +247,7 @@ Test(vars, files)
     expect("$realpath_root", "/tmp");
     f->location.alias = true;
     f->location.name = SV("/a b/");
+    f->location.alias_len = f->location.name.n;
     f->location.root = fixture_template(f, "/other/");
     expect("$document_root $request_filename", "/other/ /other/c/d.mp4");
 }

@@ -85,7 +85,7 @@ static const struct conf_directive table_b[] = {
 static const struct conf_directive table_empty[] = {{0}};
 
 static const struct conf_directive *const tables[] = {table_a, table_empty, table_b};
-static const struct conf_schema schema = {tables, array_len(tables)};
+static const struct conf_schema schema = {tables, array_len(tables), NULL};
 
 static void set_up(void)
 {

@@ -36,7 +36,8 @@ Test(blocks, a_typical_configuration_loads)
 
 Test(blocks, modifiers_may_touch_the_name)
 {
-    struct config *c = load_http("server { location =/e {} location ^~/f/ {} location ~\\.ts$ {} }");
+    struct config *c = load_http("server { location =/e {} location ^~/f/ {}\n"
+                                 "location ~\\.ts$ {} }");
 
     cr_assert_eq(find(c, "/e")->kind, LOC_EXACT);
     cr_assert_eq(find(c, "/f/a.ts")->kind, LOC_PREFIX_FINAL);
@@ -47,7 +48,8 @@ Test(blocks, modifiers_may_touch_the_name)
 Test(blocks, nested_locations_inherit_from_the_one_around_them)
 {
     struct config *c = load_http("etag off; server { max_ranges 3;\n"
-                                 " location /a/ { default_type a/b; location /a/b/ { etag on; } } }");
+                                 " location /a/ { default_type a/b;\n"
+                                 " location /a/b/ { etag on; } } }");
     const struct location_conf *outer = find(c, "/a/x"), *inner = find(c, "/a/b/x");
 
     cr_assert_neq(outer, inner);

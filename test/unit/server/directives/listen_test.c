@@ -120,6 +120,14 @@ Test(server_name, exact_before_wildcards_before_regular_expressions)
     config_free(c);
 }
 
+Test(server_name, an_odd_name_does_no_harm_where_a_server_is_alone)
+{
+    struct config *c = load_http("server { listen 81; server_name a*b; }");
+
+    cr_assert_eq(server_number(c, nth(c, 0), "x"), 0);
+    config_free(c);
+}
+
 Test(server_name, hostname_and_the_leading_dot)
 {
     char host[256] = "";
@@ -138,7 +146,7 @@ Test(server_name, hostname_and_the_leading_dot)
 Test(listen, refuses_what_nginx_refuses_in_its_words)
 {
     static const struct refused rows[] = {
-        {"server { listen 99999; }", "invalid port in \"99999\" of the \"listen\" directive in ", 3},
+        {"server { listen 99999; }", "invalid port in \"99999\" of the \"listen\" ", 3},
         {"server { listen 81;\nlisten 81; }", "a duplicate listen 0.0.0.0:81 in ", 4},
         {"server { listen 81 default_server; }\nserver { listen 81 default; }",
          "a duplicate default server for 0.0.0.0:81 in ", 4},
@@ -149,13 +157,16 @@ Test(listen, refuses_what_nginx_refuses_in_its_words)
         {"server { listen 81 so_keepalive=::; }", "invalid so_keepalive value: \"::\" in ", 3},
         {"server { listen 81 ipv6only=x; }", "invalid ipv6only flags \"x\" in ", 3},
         {"server { listen 81 deferredly; }", "invalid parameter \"deferredly\" in ", 3},
-        {"server { listen 443 ssl; }", "the \"ssl\" parameter of the \"listen\" directive is not ", 3},
-        {"server { listen 81 http2; }", "the \"http2\" parameter of the \"listen\" directive is ", 3},
+        {"server { listen 443 ssl; }", "the \"ssl\" parameter of the \"listen\" directive is ", 3},
+        {"server { listen 81 http2; }", "the \"http2\" parameter of the \"listen\" ", 3},
         {"server { listen 81 proxy_protocol; }", "the \"proxy_protocol\" parameter of the ", 3},
         {"server { server_name ~; }", "empty regex in server name \"~\" in ", 3},
-        {"server { server_name a*b; }", "invalid server name or wildcard \"a*b\" in ", 3},
-        {"server { server_name *; }", "invalid server name or wildcard \"*\" in ", 3},
-        {"server { server_name *.a.*; }", "invalid server name or wildcard \"*.a.*\" in ", 3},
+        {"server { server_name *; }", "server name \"*\" is invalid in ", 3},
+        {"server { server_name .; }", "server name \".\" is invalid in ", 3},
+        {"server { listen 81; server_name a*b; } server { listen 81; }",
+         "invalid server name or wildcard \"a*b\" on 0.0.0.0:81", 0},
+        {"server { listen 81; server_name *.a.*; } server { listen 81; }",
+         "invalid server name or wildcard \"*.a.*\" on 0.0.0.0:81", 0},
     };
 
     check_refused_http(rows, array_len(rows));

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures and hooks of all tests over sockets: servers that are stopped and checked, time limits.
+
+Each folder's conftest.py takes everything from here.
+"""
+
+import os
+import signal
+
+import pytest
+
+import millrace
+from settings import seconds
+
+TEST_LIMIT = 30  # seconds for one test, with its set-up
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "millrace_only: has no counterpart in nginx")
+    config.addinivalue_line("markers", "nginx_since(version, why): newer than old nginx releases")
+    config.addinivalue_line("markers", "root: needs root")
+    config.addinivalue_line("markers", "limit(seconds): a longer time limit")
+    if not os.access(millrace.BINARY, os.X_OK):
+        pytest.exit(f"no server to test at {millrace.BINARY}: build it, or set MILLRACE_BINARY", 2)
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("millrace_only") and not millrace.is_millrace():
+        pytest.skip("nginx has no such feature")
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root")
+    for mark in item.iter_markers("nginx_since"):
+        wanted = tuple(map(int, mark.args[0].split(".")))
+        if not millrace.is_millrace() and millrace.nginx_version() < wanted:
+            pytest.skip(f"nginx {mark.args[0]} or later: {mark.args[1]}")
+
+
+def _limited(item, phase):
+    mark = item.get_closest_marker("limit")
+    limit = seconds(mark.args[0] if mark else TEST_LIMIT)
+
+    def expire(_signal, _frame):
+        raise TimeoutError(f"{phase} took longer than {limit:.0f} s")
+
+    signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    _limited(item, "the test")
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item):
+    _limited(item, "the end of the test")
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _finish_all(servers):
+    errors = []
+    for server in servers:
+        try:
+            server.finish()
+        except Exception as error:  # every server must be stopped before the first is reported
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+@pytest.fixture
+def launch():
+    """launch(http=..., main=..., files=...) starts a server for one test."""
+    servers = []
+
+    def start(*args, daemon=False, **options):
+        servers.append(millrace.Server(*args, **options))
+        return servers[-1].start(daemon)
+
+    yield start
+    _finish_all(servers)
+
+
+@pytest.fixture
+def prepare():
+    """As launch, but does not start: for -t and for starts that must fail."""
+    servers = []
+
+    def make(*args, **options):
+        servers.append(millrace.Server(*args, **options))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.allow = r".*"
+    _finish_all(servers)
+
+
+@pytest.fixture(scope="module")
+def site(request):
+    """One server for a module: its HTTP text, and optionally MAIN, FILES, ALLOW, SETUP."""
+    module = request.module
+    server = millrace.Server(module.HTTP, main=getattr(module, "MAIN", ""),
+                             files=getattr(module, "FILES", None),
+                             allow=getattr(module, "ALLOW", None),
+                             ports_wanted=getattr(module, "PORTS", 3))
+    if hasattr(module, "SETUP"):
+        module.SETUP(server)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.finish()
