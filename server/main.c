@@ -10,16 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/about.h"
-#include "server/cmdline.h"
-#include "server/config.h"
-#include "server/fd_list.h"
-#include "server/generation.h"
-#include "server/master.h"
-#include "server/pidfile.h"
-#include "server/proctitle.h"
-#include "server/report.h"
-#include "server/signals.h"
+#include "server/process/about.h"
+#include "server/process/cmdline.h"
+#include "server/config/config.h"
+#include "server/process/fd_list.h"
+#include "server/process/generation.h"
+#include "server/process/master.h"
+#include "server/process/pidfile.h"
+#include "server/process/proctitle.h"
+#include "server/process/report.h"
+#include "server/process/signals.h"
 
 static char **copy_words(int argc, char *const *argv)
 {

@@ -11,9 +11,9 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/regex.h"
-#include "server/conn.h"
-#include "server/limits.h"
-#include "server/log_writer.h"
+#include "server/conn/conn.h"
+#include "server/bounds.h"
+#include "server/log/log_writer.h"
 
 #define CHUNKS_KEPT 256 // arena chunks a worker keeps for its next requests
 

@@ -9,8 +9,8 @@
 #include "lib/base/arena.h"
 #include "lib/file/open_file.h"
 #include "lib/ring/ring.h"
-#include "server/http_conf.h"
-#include "server/stats.h"
+#include "server/config/http_conf.h"
+#include "server/process/stats.h"
 
 struct listener {
     struct worker *worker;

@@ -2,8 +2,8 @@
 //
 // allow and deny, and the one meaning of `satisfy` that there is without passwords.
 #include "server/directives/rows_priv.h"
-#include "server/location_conf.h"
-#include "server/report.h"
+#include "server/config/location_conf.h"
+#include "server/process/report.h"
 
 static int read_rule(struct conf_apply *ap, const struct conf_node *node, struct access_rule *rule)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // http, server and location: the blocks that structures hang in. What they inherit from each other
-// is settled after all has been read (server/config_merge.c).
-#include "server/access_log.h"
+// is settled after all has been read (server/config/config_merge.c).
+#include "server/log/access_log.h"
 #include "server/directives/rows_priv.h"
-#include "server/http_conf.h"
-#include "server/location_conf.h"
-#include "server/vars.h"
+#include "server/config/http_conf.h"
+#include "server/config/location_conf.h"
+#include "server/vars/vars.h"
 
 struct block *block_new(struct conf_apply *ap, const struct conf_node *node, uint32_t context)
 {

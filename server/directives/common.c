@@ -2,7 +2,7 @@
 //
 // What setters of several tables use, and the list of all tables.
 #include "server/directives/rows_priv.h"
-#include "server/vars.h"
+#include "server/vars/vars.h"
 
 static const struct conf_directive *const tables[] = {
     directives_main,     directives_events,   directives_blocks,     directives_server,

@@ -5,7 +5,7 @@
 #include "server/directives/condition.h"
 
 #include "server/directives/rows_priv.h"
-#include "server/program.h"
+#include "server/request/program.h"
 
 struct words {
     struct sv at[3];

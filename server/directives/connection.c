@@ -3,8 +3,8 @@
 // How long connections and requests may last, and what is done with those that last too long.
 #include "lib/conf/value.h"
 #include "server/directives/rows_priv.h"
-#include "server/location_conf.h"
-#include "server/vars.h"
+#include "server/config/location_conf.h"
+#include "server/vars/vars.h"
 
 // keepalive_timeout TIME [HEADER_TIME];
 static int set_keepalive_timeout(struct conf_apply *ap, const struct conf_directive *row,

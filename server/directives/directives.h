@@ -5,7 +5,7 @@
 #pragma once
 
 #include "lib/conf/schema.h"
-#include "server/config.h"
+#include "server/config/config.h"
 
 struct http_conf;
 struct server_conf;

@@ -4,8 +4,8 @@
 // and how files are sent.
 #include "lib/conf/value.h"
 #include "server/directives/rows_priv.h"
-#include "server/location_conf.h"
-#include "server/report.h"
+#include "server/config/location_conf.h"
+#include "server/process/report.h"
 
 static int check_root_variables(struct conf_apply *ap, const struct conf_node *node)
 {

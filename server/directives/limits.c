@@ -7,9 +7,9 @@
 #include "lib/base/log.h"
 #include "lib/conf/value.h"
 #include "server/directives/rows_priv.h"
-#include "server/http_conf.h"
+#include "server/config/http_conf.h"
 #include "server/limits/zone.h"
-#include "server/location_conf.h"
+#include "server/config/location_conf.h"
 
 #define MILLI 1000
 

@@ -6,7 +6,7 @@
 #include "lib/conf/value.h"
 #include "server/directives/listen_line.h"
 #include "server/directives/rows_priv.h"
-#include "server/report.h"
+#include "server/process/report.h"
 
 struct listen_read {
     struct conf_apply *ap;

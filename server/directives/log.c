@@ -2,11 +2,11 @@
 //
 // error_log, log_format and access_log.
 #include "lib/conf/value.h"
-#include "server/access_log.h"
+#include "server/log/access_log.h"
 #include "server/directives/log_default.h"
 #include "server/directives/rows_priv.h"
-#include "server/http_conf.h"
-#include "server/location_conf.h"
+#include "server/config/http_conf.h"
+#include "server/config/location_conf.h"
 
 static struct log_file *file_of(struct config *config, struct sv path)
 {

@@ -6,7 +6,7 @@
 #include "lib/conf/value.h"
 #include "lib/topo/topo.h"
 #include "server/directives/rows_priv.h"
-#include "server/report.h"
+#include "server/process/report.h"
 
 static int set_user(struct conf_apply *ap, const struct conf_directive *row,
                     const struct conf_node *node, void *field)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The `map` block: its lines become a table (server/map.h) and its variable's getter.
-#include "server/map.h"
+// The `map` block: its lines become a table (server/vars/map.h) and its variable's getter.
+#include "server/vars/map.h"
 #include "server/directives/rows_priv.h"
-#include "server/http_conf.h"
+#include "server/config/http_conf.h"
 
 static unsigned count_lines(const struct conf_node *block)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The rewrite language: set, if, return, rewrite and break become instructions of the block they
-// stand in (server/program.h), in their order.
+// stand in (server/request/program.h), in their order.
 #include "lib/conf/value.h"
 #include "server/directives/condition.h"
 #include "server/directives/rows_priv.h"
-#include "server/program.h"
-#include "server/vars.h"
+#include "server/request/program.h"
+#include "server/vars/vars.h"
 
 static struct program *program_of(struct conf_apply *ap)
 {

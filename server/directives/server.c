@@ -5,11 +5,11 @@
 
 #include "lib/conf/value.h"
 #include "server/directives/rows_priv.h"
-#include "server/http_conf.h"
-#include "server/report.h"
+#include "server/config/http_conf.h"
+#include "server/process/report.h"
 
 // What can be seen of a name alone. Other wildcards in wrong places only matter, as in nginx, where
-// an address has several servers (server/config_listen.c).
+// an address has several servers (server/config/config_listen.c).
 static bool is_possible_name(struct sv name)
 {
     if (sv_starts(name, SV("*")))

@@ -3,8 +3,8 @@
 // Media types: `types`, default_type and charset.
 #include "server/directives/rows_priv.h"
 #include "server/directives/types.h"
-#include "server/location_conf.h"
-#include "server/report.h"
+#include "server/config/location_conf.h"
+#include "server/process/report.h"
 
 // A copy of `old` (NULL: empty) with room for `more` further keys.
 static struct strmap *grown(struct arena *a, const struct strmap *old, unsigned more)

@@ -2,7 +2,7 @@
 //
 // charset: names the character set of textual types in Content-Type. Nothing is recoded.
 #include "server/filters/filters.h"
-#include "server/request.h"
+#include "server/request/request.h"
 
 int filter_charset(struct request *r)
 {

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "lib/base/compiler.h"
-#include "server/location_conf.h"
+#include "server/config/location_conf.h"
 
 // "epoch", "max", "off", "@15h30m", "-1", "30d", ... `mode` comes in as EXPIRES_MODIFIED when the
 // word "modified" stood before, else as EXPIRES_ACCESS. 0, or -EINVAL with *why set to nginx's

@@ -8,7 +8,7 @@
 #include "lib/http/cond.h"
 #include "server/filters/expires.h"
 #include "server/filters/filters.h"
-#include "server/request.h"
+#include "server/request/request.h"
 
 static bool is_safe(unsigned status)
 {

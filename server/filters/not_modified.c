@@ -4,7 +4,7 @@
 #include "lib/http/cond.h"
 #include "server/filters/filters.h"
 #include "server/filters/filters_priv.h"
-#include "server/request.h"
+#include "server/request/request.h"
 #include "server/worker.h"
 
 void read_conditions(const struct request *r, struct cond_headers *h, struct cond_validators *v)

@@ -8,7 +8,7 @@
 
 #include "server/filters/filters.h"
 #include "server/filters/filters_priv.h"
-#include "server/request.h"
+#include "server/request/request.h"
 #include "server/worker.h"
 
 static int add_content_range(struct request *r, struct range range, uint64_t size)

@@ -5,8 +5,8 @@
 
 #include "server/handlers/handlers.h"
 #include "server/handlers/static_priv.h"
-#include "server/request.h"
-#include "server/request_file.h"
+#include "server/request/request.h"
+#include "server/request/request_file.h"
 
 static int forbidden(struct request *r)
 {

@@ -2,8 +2,8 @@
 //
 // `return CODE [text]`, `return CODE URL`, `return URL`.
 #include "server/handlers/handlers.h"
-#include "server/request.h"
-#include "server/request_file.h"
+#include "server/request/request.h"
+#include "server/request/request_file.h"
 
 int handler_return(struct request *r, const struct return_rule *rule)
 {

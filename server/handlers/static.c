@@ -6,8 +6,8 @@
 #include "lib/http/cond.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/static_priv.h"
-#include "server/request.h"
-#include "server/request_file.h"
+#include "server/request/request.h"
+#include "server/request/request_file.h"
 
 int status_of_open_error(struct request *r, int err, const char *call, const char *path)
 {

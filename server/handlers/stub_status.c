@@ -2,8 +2,8 @@
 //
 // nginx's stub_status page, byte for byte, summed over all workers of all silos.
 #include "server/handlers/handlers.h"
-#include "server/request.h"
-#include "server/stats.h"
+#include "server/request/request.h"
+#include "server/process/stats.h"
 
 int handler_stub_status(struct request *r)
 {

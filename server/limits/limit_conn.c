@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "server/limits/zone.h"
-#include "server/request.h"
+#include "server/request/request.h"
 
 struct limit_conn_hold {
     struct limit_table *table;

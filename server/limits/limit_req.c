@@ -2,9 +2,9 @@
 #include "server/limits/limit_req.h"
 
 #include "lib/base/clock.h"
-#include "server/conn.h"
+#include "server/conn/conn.h"
 #include "server/limits/zone.h"
-#include "server/request.h"
+#include "server/request/request.h"
 
 #define EXPIRE_MS 60000 // a key that was not seen for this long, and owes nothing, may be forgotten
 #define ONE_REQUEST 1000

@@ -7,10 +7,10 @@
 
 #include "lib/base/check.h"
 #include "lib/base/list.h"
-#include "server/http_conf.h"
+#include "server/config/http_conf.h"
 #include "server/limits/limit_conn.h"
-#include "server/report.h"
-#include "server/request.h"
+#include "server/process/report.h"
+#include "server/request/request.h"
 
 struct limit_memory {
     struct list node;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // allow and deny: the first rule that matches the peer decides.
-#include "server/conn.h"
+#include "server/conn/conn.h"
 #include "server/phases/phases.h"
 
 static bool rule_matches(const struct access_rule *rule, const struct conn *c)

@@ -4,7 +4,7 @@
 // file.
 #include <sys/socket.h>
 
-#include "server/conn.h"
+#include "server/conn/conn.h"
 #include "server/handlers/handlers.h"
 #include "server/phases/phases.h"
 

@@ -2,10 +2,10 @@
 //
 // Chooses the location and applies what it says about the connection.
 #include "lib/base/clock.h"
-#include "server/conn.h"
-#include "server/location_set.h"
+#include "server/conn/conn.h"
+#include "server/config/location_set.h"
 #include "server/phases/phases.h"
-#include "server/vars.h"
+#include "server/vars/vars.h"
 
 static void take_match(struct request *r, const struct location_match *found)
 {

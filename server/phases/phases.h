@@ -4,7 +4,7 @@
 // returns a phase result (request.h).
 #pragma once
 
-#include "server/request.h"
+#include "server/request/request.h"
 
 enum phase {
     PHASE_REJECT,         // only for heads that cannot be read: answers request.rejected

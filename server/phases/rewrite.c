@@ -2,7 +2,7 @@
 //
 // Runs the compiled rewrite programs of the server and of the location.
 #include "server/phases/phases.h"
-#include "server/program.h"
+#include "server/request/program.h"
 
 int phase_server_rewrite(struct request *r)
 {

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "server/phases/phases.h"
-#include "server/request_file.h"
+#include "server/request/request_file.h"
 
 static int last_resort(struct request *r, const struct try_file *t)
 {

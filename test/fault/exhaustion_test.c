@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "lib/ring/ring.h"
-#include "server/stats.h"
+#include "server/process/stats.h"
 #include "test/fault/faults.h"
 #include "test/fault/fixture.h"
 #include "test/fault/scenes.h"

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 #include "lib/net/listener.h"
-#include "server/config.h"
-#include "server/http_conf.h"
-#include "server/stats.h"
+#include "server/config/config.h"
+#include "server/config/http_conf.h"
+#include "server/process/stats.h"
 #include "server/worker.h"
 #include "test/fault/faults.h"
 

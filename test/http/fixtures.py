@@ -76,9 +76,9 @@ def launch():
     """launch(http=..., main=..., files=...) starts a server for one test."""
     servers = []
 
-    def start(*args, daemon=False, **options):
+    def start(*args, daemon=False, wrapper=(), **options):
         servers.append(millrace.Server(*args, **options))
-        return servers[-1].start(daemon)
+        return servers[-1].start(daemon, wrapper)
 
     yield start
     _finish_all(servers)

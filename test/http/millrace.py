@@ -117,10 +117,11 @@ class Server:
         return subprocess.run(self.command(*extra), capture_output=True, text=True,
                               env=self.environment(), timeout=seconds(timeout))
 
-    def start(self, daemon=False):
+    def start(self, daemon=False, wrapper=()):
         extra = [] if daemon else ["-g", "daemon off;"]
         with open(self.prefix / "stderr", "wb") as stderr:
-            self.process = subprocess.Popen(self.command(*extra), stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([*wrapper, *self.command(*extra)],
+                                            stdin=subprocess.DEVNULL,
                                             stdout=stderr, stderr=stderr,
                                             env=self.environment(),
                                             preexec_fn=self._limit if self.nofile else None)

@@ -398,3 +398,25 @@ def test_master_killed_children_go(launch):
     server.process.wait(5)
     assert eventually(lambda: not any(map(millrace.is_running, children)), 10)
     server.path("nginx.pid").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("closed", [
+    "2>&-", pytest.param("<&- >&- 2>&-", marks=pytest.mark.millrace_only)])
+def test_started_with_standard_descriptors_closed(launch, closed):
+    """What is opened first must not become descriptor 2, over which the error log is put.
+
+    A silo whose wake-up channel was lost in this way span and no longer heard QUIT.
+    """
+    server = launch(http=HTTP, files=FILES, wrapper=["sh", "-c", f'exec "$@" {closed}', "sh"])
+    assert server.fetch("/f.txt").body == b"file"
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def used():
+        stat = [Path(f"/proc/{pid}/stat").read_text() for pid in server.processes()]
+        return sum(int(t) for text in stat for t in text.rsplit(")", 1)[1].split()[11:13]) / ticks
+
+    before = used()
+    time.sleep(0.5)
+    assert used() - before < 0.3, "a process is spinning"
+    server.signal(signal.SIGQUIT)
+    assert server.wait_exit() == 0

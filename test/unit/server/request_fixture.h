@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/conn.h"
-#include "server/request.h"
-#include "server/vars.h"
+#include "server/conn/conn.h"
+#include "server/request/request.h"
+#include "server/vars/vars.h"
 #include "server/worker.h"
 
 struct fixture {

@@ -3,7 +3,7 @@
 // http, server, location and how levels inherit.
 #include "test/unit/server/directives/load_fixture.h"
 
-#include "server/location_set.h"
+#include "server/config/location_set.h"
 
 static const struct location_conf *find(const struct config *c, const char *path)
 {

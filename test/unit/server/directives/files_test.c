@@ -3,7 +3,7 @@
 // root, alias, index, try_files, open_file_cache, disable_symlinks and the media types.
 #include "test/unit/server/directives/load_fixture.h"
 
-#include "server/location_set.h"
+#include "server/config/location_set.h"
 
 static const struct location_conf *find(const struct config *c, const char *path)
 {

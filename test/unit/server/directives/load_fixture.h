@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "server/config.h"
-#include "server/http_conf.h"
-#include "server/location_conf.h"
+#include "server/config/config.h"
+#include "server/config/http_conf.h"
+#include "server/config/location_conf.h"
 
 #define FIXTURE_PREFIX "/srv/fixture/"
 

@@ -3,8 +3,8 @@
 // log_format, access_log and error_log below http.
 #include "test/unit/server/directives/load_fixture.h"
 
-#include "server/access_log.h"
-#include "server/location_set.h"
+#include "server/log/access_log.h"
+#include "server/config/location_set.h"
 
 static const struct location_conf *find(const struct config *c, const char *path)
 {

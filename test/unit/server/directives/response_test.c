@@ -4,8 +4,8 @@
 #include "test/unit/server/directives/load_fixture.h"
 
 #include "server/handlers/handlers.h"
-#include "server/location_set.h"
-#include "server/vars.h"
+#include "server/config/location_set.h"
+#include "server/vars/vars.h"
 
 static const struct location_conf *find(const struct config *c, const char *path)
 {

@@ -3,8 +3,8 @@
 // set, if, return, rewrite and break: what they compile to.
 #include "test/unit/server/directives/load_fixture.h"
 
-#include "server/location_set.h"
-#include "server/program.h"
+#include "server/config/location_set.h"
+#include "server/request/program.h"
 
 static const struct location_conf *find(const struct config *c, const char *path)
 {

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/http_conf.h"
+#include "server/config/http_conf.h"
 #include "server/limits/limit_conn.h"
 
 // A configuration with one zone.

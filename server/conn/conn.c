@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The life of a connection: from an accepted socket over its requests to its end. What is sent is
+// conn_send.c's business, what is received conn_input.c's.
+#include "server/conn/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "server/conn/conn_priv.h"
+#include "server/bounds.h"
+#include "server/request/request.h"
+#include "server/worker.h"
+
+#define FREE_CONNS_MAX 1024
+
+static const char *const step_names[] = {
+#define STEP(name) #name,
+    CONN_STEPS(STEP)
+#undef STEP
+};
+
+const char *conn_step_name(enum conn_step step)
+{
+    return step_names[step];
+}
+
+// The gauge a step is counted in, as stub_status divides connections.
+static _Atomic int64_t *gauge_of(struct conn *c)
+{
+    struct stats *s = c->worker->stats;
+
+    switch ((enum conn_step)c->step) {
+    case CONN_idle:
+        return &s->waiting;
+    case CONN_head:
+        return &s->reading;
+    case CONN_closing:
+        return NULL;
+    default:
+        return &s->writing;
+    }
+}
+
+void conn_set_step(struct conn *c, enum conn_step step)
+{
+    _Atomic int64_t *old = gauge_of(c);
+
+    c->step = (uint8_t)step;
+    _Atomic int64_t *fresh = gauge_of(c);
+    if (old == fresh)
+        return;
+    if (old != NULL)
+        stats_add(old, -1);
+    if (fresh != NULL)
+        stats_add(fresh, 1);
+}
+
+// A later deadline leaves the timer where it is: when that fires too early it is armed again for
+// the rest. A busy connection then never touches the wheel.
+void conn_deadline(struct conn *c, int64_t delay_ms)
+{
+    struct wheel *wheel = &c->worker->ring.wheel;
+
+    c->deadline_ms = clock_mono_ms() + (uint64_t)delay_ms;
+    if (!timer_armed(&c->timer) || c->timer.expires > c->deadline_ms)
+        timer_arm(wheel, &c->timer, (uint64_t)delay_ms);
+}
+
+void conn_no_deadline(struct conn *c)
+{
+    c->deadline_ms = UINT64_MAX;
+}
+
+static void timer_fired(struct timer *t)
+{
+    struct conn *c = container_of(t, struct conn, timer);
+    uint64_t now = clock_mono_ms();
+
+    if (c->step == CONN_closing || c->deadline_ms == UINT64_MAX)
+        return;
+    conn_enter(c);
+    if (c->deadline_ms <= now) {
+        conn_timed_out(c);
+    } else {
+        timer_arm(&c->worker->ring.wheel, t, c->deadline_ms - now);
+        if (c->retry_send)
+            conn_retry_send(c);
+    }
+    conn_leave(c);
+}
+
+static struct conn *conn_alloc(struct worker *w)
+{
+    struct conn *c = w->free_conns;
+
+    if (c == NULL)
+        return calloc(1, sizeof(*c));
+    w->free_conns = c->next_free;
+    w->nfree_conns--;
+    memset(c, 0, sizeof(*c));
+    return c;
+}
+
+static void conn_free(struct conn *c)
+{
+    struct worker *w = c->worker;
+
+    c->magic = 0;
+    if (w->nfree_conns >= FREE_CONNS_MAX) {
+        free(c);
+        return;
+    }
+    c->next_free = w->free_conns;
+    w->free_conns = c;
+    w->nfree_conns++;
+}
+
+static uint64_t next_number(struct worker *w)
+{
+    return __atomic_add_fetch(w->connection_counter, 1, __ATOMIC_RELAXED);
+}
+
+static void warn_of_reuse(struct worker *w)
+{
+    uint64_t now = clock_mono_ms();
+
+    if (w->reuse_logged_ms != 0 && now - w->reuse_logged_ms < REUSE_WARN_MS)
+        return;
+    w->reuse_logged_ms = now;
+    log_warn(0, "%lld worker_connections are not enough, reusing connections",
+             (long long)w->config->main.worker_connections);
+}
+
+// When worker_connections are used up, the connection that has been idle longest makes room, as in
+// nginx.
+static bool make_room(struct worker *w)
+{
+    if (w->nconns < (uint64_t)w->config->main.worker_connections)
+        return true;
+    if (!list_empty(&w->idle)) {
+        warn_of_reuse(w);
+        conn_close(list_first(&w->idle, struct conn, idle_node));
+        return true;
+    }
+    log_alert(0, "%lld worker_connections are not enough",
+              (long long)w->config->main.worker_connections);
+    return false;
+}
+
+void conn_open(struct worker *w, struct listener *from, int fd)
+{
+    struct conn *c = NULL;
+
+    stats_add(&w->stats->accepted, 1);
+    if (make_room(w))
+        c = conn_alloc(w);
+    if (c == NULL) {
+        close(fd);
+        return;
+    }
+    stats_add(&w->stats->handled, 1);
+    stats_add(&w->stats->active, 1);
+    stats_add(&w->stats->waiting, 1);
+    c->magic = CONN_MAGIC;
+    c->fd = fd;
+    c->worker = w;
+    c->listen = from->conf;
+    c->transport = &transport_plain;
+    c->number = next_number(w);
+    c->start_ms = clock_mono_ms();
+    c->step = CONN_idle;
+    op_init(&c->recv, conn_received);
+    op_init(&c->poll, conn_writable);
+    op_init(&c->fetch, conn_fetched);
+    timer_init(&c->timer, timer_fired);
+    list_append(&w->conns, &c->node);
+    list_append(&w->idle, &c->idle_node);
+    w->nconns++;
+    conn_enter(c);
+    conn_deadline(c, c->listen->names.fallback->client_header_timeout);
+    conn_start_receiving(c);
+    conn_leave(c);
+}
+
+void conn_start_receiving(struct conn *c)
+{
+    if (op_in_flight(&c->recv) || c->step == CONN_closing)
+        return;
+    c->read_paused = false;
+    int rc = ring_recv(&c->worker->ring, &c->recv, c->fd);
+    if (rc != 0) {
+        log_write(LOG_LEVEL_ALERT, c->number, -rc, "receiving could not be started");
+        conn_close(c);
+    }
+}
+
+// The last step: nothing is in flight, so the socket and the object can go.
+static void conn_destroy(struct conn *c)
+{
+    struct worker *w = c->worker;
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    if (c->reset_on_close)
+        (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(c->fd);
+    free(c->pending);
+    list_remove(&c->node);
+    w->nconns--;
+    stats_add(&w->stats->active, -1);
+    conn_free(c);
+    worker_conn_gone(w);
+}
+
+static void destroy_if_quiet(struct conn *c)
+{
+    bool looking = c->request != NULL && c->request->lookup_in_flight;
+
+    if (op_in_flight(&c->recv) || op_in_flight(&c->poll) || op_in_flight(&c->fetch) || looking)
+        return;
+    if (c->request != NULL)
+        conn_end_request(c);
+    conn_destroy(c);
+}
+
+void conn_enter(struct conn *c)
+{
+    check_magic(c, CONN_MAGIC);
+    c->entered++;
+}
+
+void conn_leave(struct conn *c)
+{
+    c->entered--;
+    if (c->entered == 0 && c->step == CONN_closing)
+        destroy_if_quiet(c);
+}
+
+void conn_close(struct conn *c)
+{
+    struct ring *ring = &c->worker->ring;
+
+    check_magic(c, CONN_MAGIC);
+    if (c->step == CONN_closing)
+        return;
+    conn_set_step(c, CONN_closing);
+    timer_cancel(&ring->wheel, &c->timer);
+    list_remove(&c->idle_node);
+    if (c->request != NULL && !c->request->lookup_in_flight)
+        conn_end_request(c);
+    ring_cancel(ring, &c->recv);
+    ring_cancel(ring, &c->poll);
+    ring_cancel(ring, &c->fetch);
+    if (c->entered == 0)
+        destroy_if_quiet(c);
+}
+
+void conn_drain(struct conn *c)
+{
+    c->keep_alive = false;
+    c->draining = true;
+    // A next request may be on its way: it is answered, with Connection: close, if it comes soon.
+    if (c->step == CONN_idle && c->requests != 0)
+        conn_deadline(c, DRAIN_IDLE_GRACE_MS);
+}
+
+void conn_peer(struct conn *c)
+{
+    socklen_t n = sizeof(c->peer);
+
+    if (c->peer_known)
+        return;
+    c->peer_known = true;
+    if (getpeername(c->fd, &c->peer.sa, &n) != 0 || c->peer.sa.sa_family == AF_UNIX)
+        c->peer.sa.sa_family = 0;
+}

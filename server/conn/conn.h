@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A client connection: its socket, what of it is in flight on the ring, and the request it is busy
+// with. Idle, it holds no buffer and no request. Freed only when no operation is in flight.
+#pragma once
+
+#include <netinet/in.h>
+
+#include "lib/base/list.h"
+#include "lib/ring/op.h"
+#include "lib/ring/timer.h"
+#include "server/transport/transport.h"
+
+struct worker;
+struct request;
+struct listener;
+
+// Steps of a connection's life; the enum, the names for the log and the table of timeouts come from
+// here.
+#define CONN_STEPS(STEP)                                            \
+    STEP(idle)      /* waits for the first byte of a request */     \
+    STEP(head)      /* part of a request head has come */           \
+    STEP(body)      /* discards a request body before answering */  \
+    STEP(handle)    /* phases run, perhaps waiting for a file */    \
+    STEP(send)      /* a response is under way */                   \
+    STEP(linger)    /* answered; reads and drops what still comes */ \
+    STEP(closing)   /* waits for operations to come home */
+
+enum conn_step {
+#define STEP(name) CONN_##name,
+    CONN_STEPS(STEP)
+#undef STEP
+};
+
+#define CONN_MAGIC 0xc0221ec7u
+
+struct conn {
+    uint32_t magic;
+    int fd;
+    uint8_t step;              // enum conn_step
+    bool read_paused;          // receiving was cancelled: enough is pending
+    bool eof;                  // the client has sent its FIN
+    bool keep_alive;           // after the response under way
+    bool reset_on_close;       // reset_timedout_connection
+    bool peer_known;
+    uint8_t entered;           // callbacks of this connection on the stack: the outermost destroys
+    bool retry_send;           // the timer sends again, before any deadline
+    bool pumping;              // pending bytes are being fed
+    bool draining;             // close when the request under way is answered
+    bool cork_set;
+    uint32_t requests;         // begun on this connection
+    struct worker *worker;
+    const struct listen_conf *listen;
+    const struct transport *transport;
+    struct request *request;   // NULL when idle
+    struct op recv, poll, fetch; // in flight: the connection stays
+    struct timer timer;
+    struct list node;          // worker.conns
+    struct list idle_node;     // worker.idle when idle
+    char *pending;             // bytes received beyond the current head; malloc; NULL when none
+    uint32_t pending_off, pending_len, pending_cap;
+    uint64_t number;           // *N
+    uint64_t start_ms;         // monotonic
+    uint64_t deadline_ms;      // what the step allows; UINT64_MAX: no limit
+    uint64_t linger_until_ms;
+    uint64_t pacing;           // bytes per second the socket is paced at, 0 none
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } peer;                    // valid when peer_known; sa_family 0: unix
+    struct conn *next_free;    // in the worker's pool
+};
+
+// Takes an accepted socket. It is closed when no connection can be made.
+void conn_open(struct worker *w, struct listener *from, int fd);
+// Begins to close: the request, if any, ends here and is logged. Harmless when closing already.
+void conn_close(struct conn *c);
+// Asks an idle connection to go, or a busy one to go after its response.
+void conn_drain(struct conn *c);
+// The described response of c->request is to be sent.
+void conn_send_response(struct conn *c);
+// The request waits: request_resume() is called when the time is over, unless the client goes away.
+void conn_delay(struct conn *c, uint64_t delay_ms);
+// Brackets of every callback: the connection may close in between, but is destroyed only by the
+// outermost leave, and only when nothing is in flight. `c` is not to be touched after conn_leave().
+void conn_enter(struct conn *c);
+void conn_leave(struct conn *c);
+// Feeds what is pending, until a request waits or nothing is left.
+void conn_pump(struct conn *c);
+// Fills c->peer from the kernel once.
+void conn_peer(struct conn *c);
+// limit_rate_after is used up: the kernel paces from now on.
+void conn_start_pacing(struct conn *c);
+const char *conn_step_name(enum conn_step step);

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of the connection share: conn.c (life), conn_input.c (receiving), conn_send.c
+// (sending).
+#pragma once
+
+#include "server/conn/conn.h"
+
+void conn_set_step(struct conn *c, enum conn_step step);
+// The present step may last this long from now on.
+void conn_deadline(struct conn *c, int64_t delay_ms);
+void conn_no_deadline(struct conn *c);
+// The deadline has passed.
+void conn_timed_out(struct conn *c);
+
+void conn_start_receiving(struct conn *c);
+// Logs and frees the request.
+void conn_end_request(struct conn *c);
+// The peer is gone (reset and the like): closes, with an [info] line.
+void conn_broken(struct conn *c, int err);
+// The response is with the kernel: next request, discard of a body, linger, or close.
+void conn_response_sent(struct conn *c);
+// The pause after a send for which the kernel had no memory is over.
+void conn_retry_send(struct conn *c);
+
+// Completions.
+void conn_received(struct op *op, int32_t res, uint32_t flags);
+void conn_writable(struct op *op, int32_t res, uint32_t flags);
+void conn_fetched(struct op *op, int32_t res, uint32_t flags);

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sending: drives the transport, waits for room or for a file's pages, and decides what follows a
+// response.
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/net/sockopt.h"
+#include "server/conn/conn_priv.h"
+#include "server/bounds.h"
+#include "server/request/request.h"
+#include "server/worker.h"
+
+static void wait_for_room(struct conn *c)
+{
+    int rc = ring_poll(&c->worker->ring, &c->poll, c->fd, POLLOUT);
+
+    if (rc != 0)
+        conn_broken(c, -rc);
+}
+
+// There may be room all the time, so the deadline's timer is borrowed for a pause.
+static void retry_soon(struct conn *c)
+{
+    c->retry_send = true;
+    timer_arm(&c->worker->ring.wheel, &c->timer, SEND_RETRY_MS);
+}
+
+// send_timeout is between two successes, not for the whole response.
+static void renew_deadline(struct conn *c, uint64_t sent_before)
+{
+    if (c->request->response.sent_bytes != sent_before || c->deadline_ms == UINT64_MAX)
+        conn_deadline(c, c->request->location->send_timeout);
+}
+
+static void drive(struct conn *c)
+{
+    uint64_t before = c->request->response.sent_bytes;
+
+    switch (c->transport->send(c)) {
+    case TRANSPORT_DONE:
+        conn_response_sent(c);
+        break;
+    case TRANSPORT_AGAIN:
+        renew_deadline(c, before);
+        wait_for_room(c);
+        break;
+    case TRANSPORT_RETRY:
+        renew_deadline(c, before);
+        retry_soon(c);
+        break;
+    case TRANSPORT_FILE:
+        conn_no_deadline(c);
+        break;
+    case TRANSPORT_ERROR:
+        conn_close(c);
+        break;
+    }
+}
+
+// The kernel paces the socket (SO_MAX_PACING_RATE); no timer of ours is involved.
+static void apply_pacing(struct conn *c)
+{
+    uint64_t rate = c->request->limit_rate_after == 0 ? c->request->limit_rate : 0;
+
+    if (rate != c->pacing && net_set_pacing(c->fd, rate) == 0)
+        c->pacing = rate;
+}
+
+void conn_start_pacing(struct conn *c)
+{
+    c->request->limit_rate_after = 0;
+    apply_pacing(c);
+}
+
+void conn_send_response(struct conn *c)
+{
+    if (c->step == CONN_closing)
+        return;
+    conn_set_step(c, CONN_send);
+    conn_no_deadline(c);
+    c->keep_alive = c->request->keep_alive && !c->draining;
+    apply_pacing(c);
+    drive(c);
+}
+
+void conn_writable(struct op *op, int32_t res, uint32_t flags)
+{
+    struct conn *c = container_of(op, struct conn, poll);
+
+    (void)flags;
+    conn_enter(c);
+    if (c->step == CONN_send) {
+        if (res < 0)
+            conn_broken(c, -res);
+        else
+            drive(c);
+        conn_pump(c);
+    }
+    conn_leave(c);
+}
+
+void conn_retry_send(struct conn *c)
+{
+    c->retry_send = false;
+    if (c->step == CONN_send) {
+        drive(c);
+        conn_pump(c);
+    }
+}
+
+void conn_fetched(struct op *op, int32_t res, uint32_t flags)
+{
+    struct conn *c = container_of(op, struct conn, fetch);
+
+    (void)flags;
+    conn_enter(c);
+    if (c->step == CONN_send) {
+        struct response *s = &c->request->response;
+        if (res <= 0) {
+            request_log(c->request, res == 0 ? LOG_LEVEL_ALERT : LOG_LEVEL_CRIT, -res,
+                        res == 0 ? "file was truncated while it was being sent"
+                                 : "reading a file to be sent failed");
+            conn_close(c);
+        } else {
+            s->fetched_from = s->body->off;
+            s->fetched_to = s->body->off + (uint64_t)res;
+            drive(c);
+        }
+        conn_pump(c);
+    }
+    conn_leave(c);
+}
+
+void conn_end_request(struct conn *c)
+{
+    struct request *r = c->request;
+
+    c->request = NULL;
+    request_end(r);
+}
+
+static void go_idle(struct conn *c)
+{
+    struct worker *w = c->worker;
+    int64_t timeout = c->request->location->keepalive_timeout;
+
+    conn_end_request(c);
+    conn_set_step(c, CONN_idle);
+    list_append(&w->idle, &c->idle_node);
+    conn_deadline(c, timeout);
+}
+
+// Reads and drops for a while, so that the last bytes of the answer are not lost to a reset (RFC
+// 9112, 9.6).
+static void linger(struct conn *c)
+{
+    const struct location_conf *l = c->request->location;
+
+    c->linger_until_ms = clock_mono_ms() + (uint64_t)l->lingering_time;
+    int64_t timeout = min_of(l->lingering_timeout, l->lingering_time);
+    conn_end_request(c);
+    conn_set_step(c, CONN_linger);
+    shutdown(c->fd, SHUT_WR);
+    if (c->eof)
+        conn_close(c);
+    else
+        conn_deadline(c, timeout);
+}
+
+static void finish_connection(struct conn *c)
+{
+    const struct request *r = c->request;
+    int64_t mode = r->location->lingering_close;
+    bool more = !r->body_done || c->pending_len != c->pending_off || r->head_excess;
+
+    if (mode == LINGER_ALWAYS || (mode == LINGER_ON && more))
+        linger(c);
+    else
+        conn_close(c);
+}
+
+void conn_response_sent(struct conn *c)
+{
+    struct request *r = c->request;
+
+    if (c->keep_alive && !c->draining && r->keep_alive) {
+        if (r->body_done) {
+            go_idle(c);
+            return;
+        }
+        if (!c->eof) {
+            conn_set_step(c, CONN_body);
+            conn_deadline(c, r->location->lingering_timeout);
+            return;
+        }
+    }
+    finish_connection(c);
+}
+
+static void answer_timeout(struct conn *c)
+{
+    c->request->keep_alive = false;
+    c->request->response.status = 408;
+    conn_close(c);
+}
+
+void conn_delay(struct conn *c, uint64_t delay_ms)
+{
+    check(c->step == CONN_handle);
+    c->request->limits.delayed = true;
+    conn_deadline(c, (int64_t)delay_ms);
+}
+
+static void end_delay(struct conn *c)
+{
+    c->request->limits.delayed = false;
+    conn_no_deadline(c);
+    request_resume(c->request);
+    conn_pump(c);
+}
+
+void conn_timed_out(struct conn *c)
+{
+    switch ((enum conn_step)c->step) {
+    case CONN_head:
+        request_note_line(c->request);
+        request_log(c->request, LOG_LEVEL_INFO, ETIMEDOUT, "client timed out");
+        answer_timeout(c);
+        break;
+    case CONN_send:
+        c->reset_on_close = c->request->location->reset_timedout_connection;
+        request_log(c->request, LOG_LEVEL_INFO, ETIMEDOUT, "client timed out");
+        conn_close(c);
+        break;
+    case CONN_handle:
+        if (c->request->limits.delayed)
+            end_delay(c);
+        break;
+    case CONN_idle:
+    case CONN_body:
+    case CONN_linger:
+    case CONN_closing:
+        conn_close(c);
+        break;
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/process/generation.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/config/config.h"
+#include "server/config/http_conf.h"
+#include "server/limits/zone.h"
+#include "server/process/pidfile.h"
+#include "server/process/preflight.h"
+#include "server/process/report.h"
+#include "version.h"
+
+char *generation_pid_path(const struct config *config, const char *prefix)
+{
+    struct sv pid = config->main.pid;
+    char *out;
+
+    if (pid.n == 0)
+        pid = sv_from(MILLRACE_PID_PATH);
+    return asprintf(&out, "%s%.*s", pid.p[0] == '/' ? "" : prefix, SV_ARG(pid)) < 0 ? NULL : out;
+}
+
+static int find_identity(struct generation *g)
+{
+    char why[256];
+    int err, rc = identity_find(&g->config->main, &g->identity, why, sizeof(why), &err);
+
+    if (rc != 0)
+        report(LOG_LEVEL_EMERG, err, "%s", why);
+    return rc;
+}
+
+static int open_logs(struct generation *g)
+{
+    const struct log_file *failed;
+    int rc = log_files_open(g->config, false, (unsigned)-1, (unsigned)-1, &failed);
+
+    if (rc != 0) {
+        report(LOG_LEVEL_EMERG, -rc, "open() \"%s\" failed", failed->path);
+        return rc;
+    }
+    g->sinks = log_files_sinks(g->config);
+    return g->sinks != NULL || g->config->main.error_log == NULL ? 0 : -ENOMEM;
+}
+
+static int check_pid_path(struct generation *g)
+{
+    int rc = pidfile_check(g->pid_path);
+
+    if (rc != 0)
+        report(LOG_LEVEL_EMERG, -rc, "open() \"%s\" failed", g->pid_path);
+    return rc;
+}
+
+static int check_ring(struct generation *g)
+{
+    char text[512];
+    int rc = preflight(&g->identity, text, sizeof(text));
+
+    if (rc != 0)
+        report(LOG_LEVEL_EMERG, 0, "%s", text);
+    return rc;
+}
+
+static int make(struct generation *g, const char *prefix, struct listeners *listeners,
+                enum generation_use use)
+{
+    int rc;
+
+    g->pid_path = generation_pid_path(g->config, prefix);
+    rc = g->pid_path == NULL ? -ENOMEM : find_identity(g);
+    if (rc == 0)
+        rc = plan_make(&g->config->main, &g->plan);
+    if (rc == 0)
+        rc = open_logs(g);
+    if (rc == 0 && use != GENERATION_RELOAD)
+        log_use(g->sinks); // what goes wrong from here on is also said where it is looked for later
+    if (rc == 0)
+        rc = limit_zones_open(g->config->http);
+    if (rc == 0)
+        rc = check_pid_path(g);
+    // A reload need not ask again: silos of the configuration before have their rings.
+    if (rc == 0 && use != GENERATION_RELOAD)
+        rc = check_ring(g);
+    // Last, because this is what others see.
+    if (rc == 0 && use == GENERATION_TEST)
+        rc = listeners_probe(g->config->http);
+    else if (rc == 0)
+        rc = listeners_open(listeners, g->config->http, g->plan.workers);
+    return rc;
+}
+
+int generation_make(struct generation *g, struct config *config, const char *prefix,
+                    struct listeners *listeners, enum generation_use use)
+{
+    struct log_sink *before = log_current();
+    int rc;
+
+    memset(g, 0, sizeof(*g));
+    g->config = config;
+    rc = make(g, prefix, listeners, use);
+    if (rc == -ENOMEM)
+        report(LOG_LEVEL_EMERG, ENOMEM, "the configuration could not be set up");
+    if (rc != 0) {
+        log_use(before);
+        generation_free(g);
+    }
+    return rc;
+}
+
+void generation_free(struct generation *g)
+{
+    plan_free(&g->plan);
+    free(g->pid_path);
+    if (g->config != NULL) {
+        log_files_close(g->config);
+        limit_zones_close(g->config->http);
+        config_free(g->config);
+    }
+    memset(g, 0, sizeof(*g));
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A configuration and what the machine was made to give for it: opened logs, sockets, the user to
+// run as, the silos to start. Everything that can fail comes before the first silo is started.
+#pragma once
+
+#include <stdbool.h>
+
+#include "server/process/listeners.h"
+#include "server/process/plan.h"
+#include "server/process/privileges.h"
+
+struct config;
+struct log_sink;
+
+struct generation {
+    struct config *config; // owned
+    struct identity identity;
+    struct plan plan;
+    struct log_sink *sinks; // of the main error log; in the configuration's arena
+    char *pid_path;
+};
+
+enum generation_use { GENERATION_START, GENERATION_RELOAD, GENERATION_TEST };
+
+// Takes `config`. 0, or -errno with everything said; then nothing is left of it, and of the
+// listeners only what was there before. For GENERATION_TEST no socket stays open. At start and in a
+// test the thread logs to the configuration's error log from then on.
+must_check int generation_make(struct generation *g, struct config *config, const char *prefix,
+                               struct listeners *listeners, enum generation_use use);
+// Closes its logs and frees all. The listeners are not touched.
+void generation_free(struct generation *g);
+
+// The pid file's path: absolute, malloc'd; NULL when memory is out.
+char *generation_pid_path(const struct config *config, const char *prefix);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/process/privileges.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "server/config/config.h"
+
+static int find_user(struct identity *id, gid_t *group, char *why, size_t why_size, int *err)
+{
+    struct passwd *pw;
+
+    errno = 0;
+    pw = getpwnam(id->user);
+    if (pw == NULL) {
+        *err = errno;
+        snprintf(why, why_size, "getpwnam(\"%s\") failed", id->user);
+        return -ENOENT;
+    }
+    id->uid = pw->pw_uid;
+    *group = pw->pw_gid;
+    return 0;
+}
+
+static int find_group(struct identity *id, const char *name, char *why, size_t why_size, int *err)
+{
+    struct group *gr;
+
+    errno = 0;
+    gr = getgrnam(name);
+    if (gr == NULL) {
+        *err = errno;
+        snprintf(why, why_size, "getgrnam(\"%s\") failed", name);
+        return -ENOENT;
+    }
+    id->gid = gr->gr_gid;
+    return 0;
+}
+
+int identity_find(const struct main_conf *conf, struct identity *id, char *why, size_t why_size,
+                  int *err)
+{
+    char group[64];
+    int rc;
+
+    memset(id, 0, sizeof(*id));
+    *err = 0;
+    id->uid = geteuid();
+    id->gid = getegid();
+    if (id->uid != 0)
+        return 0;
+    id->drop = true;
+    if (conf->user.p == NULL || conf->user.n == 0) {
+        // The group of that user has different names on different systems, so it is not named.
+        snprintf(id->user, sizeof(id->user), "%s", PRIVILEGES_USER);
+        return find_user(id, &id->gid, why, why_size, err);
+    }
+    snprintf(id->user, sizeof(id->user), "%.*s", SV_ARG(conf->user));
+    rc = find_user(id, &id->gid, why, why_size, err);
+    if (rc != 0)
+        return rc;
+    if (conf->group.p == NULL || conf->group.n == 0) // nginx: the group named as the user
+        snprintf(group, sizeof(group), "%s", id->user);
+    else
+        snprintf(group, sizeof(group), "%.*s", SV_ARG(conf->group));
+    return find_group(id, group, why, why_size, err);
+}
+
+static int failed(const char *what, unsigned id)
+{
+    int err = errno;
+
+    log_emerg(err, "%s(%u) failed", what, id);
+    return -err;
+}
+
+// setuid(2) empties the sets in use; the bounding set would still let an exec fill them.
+static void empty_bounding_set(void)
+{
+    for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+        prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
+int privileges_drop(const struct identity *id)
+{
+    if (!id->drop)
+        return 0;
+    if (setgid(id->gid) != 0)
+        return failed("setgid", id->gid);
+    if (initgroups(id->user, id->gid) != 0)
+        log_emerg(errno, "initgroups(%s, %u) failed", id->user, id->gid);
+    if (id->uid != 0)
+        empty_bounding_set();
+    if (setuid(id->uid) != 0)
+        return failed("setuid", id->uid);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    // The change of user took this away, and with it core dumps and a look by a debugger.
+    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
+        log_alert(errno, "prctl(PR_SET_DUMPABLE) failed");
+    return 0;
+}

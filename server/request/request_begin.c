@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a complete head to a request that knows what is asked, of which server, and whether its
+// connection may go on.
+#include <errno.h>
+
+#include "lib/base/check.h"
+#include "server/conn/conn.h"
+#include "server/phases/phases.h"
+#include "server/request/request.h"
+#include "server/vars/vars.h"
+
+static enum method method_of(uint8_t m)
+{
+    switch (m) {
+    case HTTP_GET:
+        return METHOD_GET;
+    case HTTP_HEAD:
+        return METHOD_HEAD;
+    case HTTP_POST:
+        return METHOD_POST;
+    case HTTP_OPTIONS:
+        return METHOD_OPTIONS;
+    default:
+        return METHOD_OTHER;
+    }
+}
+
+static void set_line(struct request *r)
+{
+    const struct h1_parser *p = &r->h1;
+
+    r->method_name = sv_of(r->head + p->method, p->method_len);
+    r->target = sv_of(r->head + p->target, p->target_len);
+    if (p->line_len != 0)
+        r->request_line = sv_of(r->head + p->method, p->line_len);
+}
+
+// Enough of the request for a log line, whatever has become of its head.
+void request_note_line(struct request *r)
+{
+    struct uri uri;
+
+    set_line(r);
+    if (r->target.n == 0 || r->path.n != 0)
+        return;
+    if (uri_parse(r->target, r->server->merge_slashes, &r->arena, &uri) != 0)
+        return;
+    r->uri = uri;
+    r->path = uri.path;
+    r->args = uri.args;
+}
+
+static void name_captured(void *ctx, const struct server_name *name, const struct regex_match *m,
+                          struct sv host)
+{
+    vars_set_captures(ctx, name->regex, name->captures, m, host);
+}
+
+static void choose_server(struct request *r)
+{
+    const struct name_table *names = &r->conn->listen->names;
+
+    r->server = name_table_find(names, r->host, name_captured, r);
+    r->location = r->server->location;
+}
+
+// 0 or 400. The authority of an absolute-form target goes before the Host header (RFC 9112, 3.2.2).
+static int read_host(struct request *r)
+{
+    struct sv text = r->uri.authority.n != 0 ? r->uri.authority : request_header(r, SV("host"));
+
+    if (text.p == NULL)
+        return 0;
+    return host_parse(text, &r->arena, &r->host, &r->host_port) == 0 ? 0 : 400;
+}
+
+static int read_target(struct request *r)
+{
+    int rc = uri_parse(r->target, r->server->merge_slashes, &r->arena, &r->uri);
+
+    if (rc == -ENOMEM)
+        return 500;
+    if (rc != 0)
+        return 400;
+    r->path = r->uri.path;
+    r->args = r->uri.args;
+    return 0;
+}
+
+// The server's own merge_slashes is only known once the server is: the target is read again where
+// the two differ.
+static int find_server(struct request *r)
+{
+    const struct server_conf *fallback = r->server;
+    int rc = read_target(r);
+
+    if (rc == 0)
+        rc = read_host(r);
+    if (rc != 0)
+        return rc;
+    choose_server(r);
+    if (r->server != fallback && r->server->merge_slashes != fallback->merge_slashes)
+        return read_target(r);
+    return 0;
+}
+
+// Answers without walking the phases from their start.
+static void answer(struct request *r, unsigned status)
+{
+    r->keep_alive = false;
+    r->expect_tested = true;
+    r->rejected = status;
+    r->phase = PHASE_REJECT;
+    request_run(r);
+}
+
+void request_begin(struct request *r)
+{
+    r->request_length += r->head_len;
+    set_line(r);
+    r->method = method_of(r->h1.llhttp_method);
+    r->header_only = r->method == METHOD_HEAD;
+    r->keep_alive = r->h1.keep_alive;
+    r->body_done = !r->h1.chunked && r->h1.content_length == 0;
+    // CONNECT names an authority instead of a path; TRACE is refused whatever it names.
+    if (r->h1.llhttp_method == HTTP_CONNECT || r->h1.llhttp_method == HTTP_TRACE) {
+        answer(r, 405);
+        return;
+    }
+    int rc = find_server(r);
+    if (rc != 0) {
+        request_log(r, LOG_LEVEL_INFO, 0, "client sent invalid request");
+        answer(r, (unsigned)rc);
+        return;
+    }
+    r->phase = PHASE_SERVER_REWRITE;
+    request_run(r);
+}
+
+static unsigned status_of(enum h1_result why)
+{
+    switch (why) {
+    case H1_URI_TOO_LONG:
+        return 414;
+    case H1_HEADER_TOO_LARGE:
+        return 494;
+    case H1_BAD_VERSION:
+        return 505;
+    default:
+        return 400;
+    }
+}
+
+static const char *reason_of(const struct h1_parser *p, enum h1_result why)
+{
+    if (p->host_missing)
+        return "client sent HTTP/1.1 request without \"Host\" header";
+    switch (why) {
+    case H1_URI_TOO_LONG:
+        return "client sent too long URI";
+    case H1_HEADER_TOO_LARGE:
+        return "client sent too long header line or too many of them";
+    case H1_BAD_VERSION:
+        return "client sent invalid version";
+    default:
+        return "client sent invalid request";
+    }
+}
+
+void request_reject(struct request *r, enum h1_result why)
+{
+    request_note_line(r);
+    r->header_only = r->h1.llhttp_method == HTTP_HEAD && r->h1.line_len != 0;
+    r->keep_alive = false;
+    r->body_done = true;
+    r->head_excess = true;
+    request_log(r, LOG_LEVEL_INFO, 0, "%s", reason_of(&r->h1, why));
+    answer(r, status_of(why));
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Variables of the response's headers, as head.c will write them.
+#include "lib/base/clock.h"
+#include "server/conn/conn.h"
+#include "server/vars/vars_priv.h"
+
+// Further headers of one name are one value (RFC 9110, 5.3). Those without a value are not sent.
+static bool join_headers(struct request *r, struct sv suffix, struct sv *out)
+{
+    size_t n = 0, count = 0;
+
+    for (const struct header *h = r->response.headers; h != NULL; h = h->next) {
+        if (h->value.n == 0 || !vars_name_matches(h->name, suffix))
+            continue;
+        *out = h->value;
+        n += h->value.n;
+        count++;
+    }
+    if (count < 2)
+        return count == 1;
+    char *p = arena_alloc(&r->arena, n + 2 * count), *end = p;
+    if (p == NULL)
+        return false;
+    for (const struct header *h = r->response.headers; h != NULL; h = h->next) {
+        if (h->value.n == 0 || !vars_name_matches(h->name, suffix))
+            continue;
+        if (end != p) {
+            *end++ = ',';
+            *end++ = ' ';
+        }
+        memcpy(end, h->value.p, h->value.n);
+        end += h->value.n;
+    }
+    *out = sv_of(p, (size_t)(end - p));
+    return true;
+}
+
+static bool get_sent(void *ctx, const struct var *v, struct sv *out)
+{
+    return join_headers(ctx, v->suffix, out);
+}
+
+static bool has_content(const struct response *s)
+{
+    return s->status != 204 && s->status != 304;
+}
+
+static bool get_content_type(void *ctx, const struct var *v, struct sv *out)
+{
+    struct request *r = ctx;
+    const struct response *s = &r->response;
+
+    (void)v;
+    if (s->content_type.n == 0 || !has_content(s))
+        return join_headers(r, SV("content_type"), out);
+    *out = s->content_type;
+    if (s->charset.n != 0)
+        *out = arena_printf(&r->arena, "%.*s; charset=%.*s", SV_ARG(s->content_type),
+                            SV_ARG(s->charset));
+    return out->p != NULL;
+}
+
+static bool get_content_length(void *ctx, const struct var *v, struct sv *out)
+{
+    struct request *r = ctx;
+    const struct response *s = &r->response;
+
+    (void)v;
+    if (s->content_length < 0 || !has_content(s))
+        return join_headers(r, SV("content_length"), out);
+    return vars_number(r, (uint64_t)s->content_length, 1, out);
+}
+
+static bool get_location(void *ctx, const struct var *v, struct sv *out)
+{
+    struct request *r = ctx;
+
+    (void)v;
+    *out = r->response.location;
+    return out->n != 0 || join_headers(r, SV("location"), out);
+}
+
+static bool get_etag(void *ctx, const struct var *v, struct sv *out)
+{
+    struct request *r = ctx;
+
+    (void)v;
+    *out = r->response.etag;
+    return out->n != 0 || join_headers(r, SV("etag"), out);
+}
+
+static bool get_last_modified(void *ctx, const struct var *v, struct sv *out)
+{
+    struct request *r = ctx;
+    const struct response *s = &r->response;
+    char date[HTTP_DATE_LEN];
+
+    (void)v;
+    if (s->last_modified < 0 || s->status == 204)
+        return join_headers(r, SV("last_modified"), out);
+    http_date_format(s->last_modified, date);
+    return vars_copy(r, sv_of(date, sizeof(date)), out);
+}
+
+// The connection's word counts once the head has been written; before that, the request's.
+static bool keeps_alive(const struct request *r)
+{
+    return r->response.header_sent ? r->conn->keep_alive : r->keep_alive && !r->conn->draining;
+}
+
+static bool get_connection(void *ctx, const struct var *v, struct sv *out)
+{
+    (void)v;
+    *out = keeps_alive(ctx) ? SV("keep-alive") : SV("close");
+    return true;
+}
+
+static bool get_keep_alive(void *ctx, const struct var *v, struct sv *out)
+{
+    struct request *r = ctx;
+    int64_t seconds = r->location->keepalive_header_s;
+
+    (void)v;
+    if (!keeps_alive(r) || seconds <= 0)
+        return false;
+    *out = arena_printf(&r->arena, "timeout=%lld", (long long)seconds);
+    return out->p != NULL;
+}
+
+static bool get_accept_ranges(void *ctx, const struct var *v, struct sv *out)
+{
+    struct request *r = ctx;
+
+    (void)v;
+    *out = SV("bytes");
+    return r->response.accept_ranges || join_headers(r, SV("accept_ranges"), out);
+}
+
+static const struct var_row rows[] = {
+    {"sent_http_content_type", get_content_type, 0, 0, NULL},
+    {"sent_http_content_length", get_content_length, 0, 0, NULL},
+    {"sent_http_location", get_location, 0, 0, NULL},
+    {"sent_http_etag", get_etag, 0, 0, NULL},
+    {"sent_http_last_modified", get_last_modified, 0, 0, NULL},
+    {"sent_http_connection", get_connection, 0, 0, NULL},
+    {"sent_http_keep_alive", get_keep_alive, 0, 0, NULL},
+    {"sent_http_accept_ranges", get_accept_ranges, 0, 0, NULL},
+    {"sent_http_", get_sent, 0, VAR_PREFIX, NULL},
+};
+
+const struct var_table vars_sent_table = {rows, array_len(rows)};
