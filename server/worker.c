@@ -11,6 +11,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/regex.h"
+#include "lib/base/sys.h"
 #include "server/conn/conn.h"
 #include "server/bounds.h"
 #include "server/log/log_writer.h"
@@ -18,6 +19,7 @@
 #define CHUNKS_KEPT 256 // arena chunks a worker keeps for its next requests
 
 static void start_accepting(struct worker *w);
+static void maybe_drained(struct worker *w);
 
 static void pause_accepting(struct worker *w, int err)
 {
@@ -33,12 +35,27 @@ static void pause_accepting(struct worker *w, int err)
     timer_arm(&w->ring.wheel, &w->accept_retry, ACCEPT_RETRY_MS);
 }
 
+// A wake-up for a connection may have gone to the accept that was just cancelled (its wait is
+// exclusive), and nobody else would be told of it: what is queued is taken on here. Then the socket
+// is closed: with its last copy gone, clients are refused.
+static void leave_listener(struct worker *w, struct listener *l)
+{
+    int fd;
+
+    if (l->fd < 0)
+        return;
+    while (!w->stopping &&
+           (fd = sys->accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+        conn_open(w, l, fd);
+    close(l->fd);
+    l->fd = -1;
+    maybe_drained(w);
+}
+
 static void accept_ended(struct worker *w, struct listener *l, int32_t res)
 {
     if (w->draining) {
-        // Nobody would accept what arrived here: with the last copy gone, clients are refused.
-        close(l->fd);
-        l->fd = -1;
+        leave_listener(w, l);
         return;
     }
     switch (res) {
@@ -105,7 +122,7 @@ static bool accepts_in_flight(const struct worker *w)
 
 static void maybe_drained(struct worker *w)
 {
-    if (w->draining && w->nconns == 0)
+    if (w->draining && w->nconns == 0 && !accepts_in_flight(w))
         ring_stop(&w->ring);
 }
 
@@ -114,6 +131,18 @@ void worker_conn_gone(struct worker *w)
     if (w->accept_paused && !w->draining)
         timer_arm(&w->ring.wheel, &w->accept_retry, 0);
     maybe_drained(w);
+}
+
+// One whose accept is in flight is left when that comes home.
+static void leave_listeners(struct worker *w)
+{
+    for (unsigned i = 0; i < w->nlisteners; i++) {
+        struct listener *l = &w->listeners[i];
+        if (op_in_flight(&l->accept))
+            ring_cancel(&w->ring, &l->accept);
+        else
+            leave_listener(w, l);
+    }
 }
 
 static void drain_expired(struct timer *t)
@@ -131,8 +160,7 @@ static void drain(struct worker *w)
         return;
     w->draining = true;
     timer_cancel(&w->ring.wheel, &w->accept_retry);
-    for (unsigned i = 0; i < w->nlisteners; i++)
-        ring_cancel(&w->ring, &w->listeners[i].accept);
+    leave_listeners(w);
     list_each_safe (node, &w->conns)
         conn_drain(container_of(node, struct conn, node));
     if (w->config->main.worker_shutdown_timeout > 0)
@@ -259,9 +287,8 @@ static bool is_busy(const struct worker *w)
 // Turns until nothing is in flight any more, so that every object can be freed.
 static void quiesce(struct worker *w)
 {
-    w->draining = true;
-    for (unsigned i = 0; i < w->nlisteners; i++)
-        ring_cancel(&w->ring, &w->listeners[i].accept);
+    w->draining = w->stopping = true;
+    leave_listeners(w);
     list_each_safe (node, &w->conns)
         conn_close(container_of(node, struct conn, node));
     for (int turn = 0; turn < 1000 && is_busy(w); turn++) {

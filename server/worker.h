@@ -47,6 +47,7 @@ struct worker {
     bool gone;                   // takes no more commands: the ring is about to be closed
     uint64_t reuse_logged_ms;    // the last [warn] that idle connections made room for new ones
     bool draining;               // no new connections; ends when the last is gone
+    bool stopping;               // ends now: nothing queued is taken on any more
     struct timer drain_deadline; // worker_shutdown_timeout
     struct log_writers *logs;    // log_writer.h; NULL before init and after finish
     struct log_sink *sinks;      // of the main error log

@@ -117,7 +117,7 @@ endfunction()
 function(millrace_suites)
     # Debian's own interpreter first: its pytest is the one that make setup installs.
     find_program(MILLRACE_PYTHON python3 HINTS /usr/bin REQUIRED)
-    foreach(script check selftest packaging)
+    foreach(script check selftest packaging directives)
         add_test(NAME style.${script}
             COMMAND ${MILLRACE_PYTHON} ${PROJECT_SOURCE_DIR}/test/style/${script})
         set_tests_properties(style.${script} PROPERTIES LABELS style TIMEOUT 60)

@@ -28,23 +28,28 @@ struct arena {
     size_t used, size;         // bytes in the newest chunk
 };
 
+// Empty; takes nothing from the heap yet. `pool` (may be NULL) must outlive the arena.
 void arena_init(struct arena *a, struct arena_pool *pool);
 
-// Gives back every chunk. The arena is empty and usable again.
+// Gives back every chunk, and with them all that was allocated. The arena is empty and usable
+// again.
 void arena_reset(struct arena *a);
 
-// Frees the chunks a pool keeps.
+// Frees the chunks a pool keeps. Arenas that use it may go on; it fills again.
 void arena_pool_drain(struct arena_pool *pool);
 
-// 16-byte aligned; NULL when memory is out. Any size is allowed.
+// `n` bytes, 16-byte aligned; NULL when memory is out. Any size is allowed. Valid until
+// arena_reset(); there is no freeing of one alone. arena_zalloc() clears them.
 void *arena_alloc(struct arena *a, size_t n);
 void *arena_zalloc(struct arena *a, size_t n);
 
-// Terminated copies; NULL (or a view with p == NULL) when memory is out.
+// Terminated copies in the arena; NULL (or a view with p == NULL) when memory is out. The length of
+// a view does not count the terminator. arena_printf() is printf(3)'s format.
 char *arena_strndup(struct arena *a, const char *p, size_t n);
 struct sv arena_sv(struct arena *a, struct sv s);
 struct sv arena_printf(struct arena *a, const char *fmt, ...) printf_like(2, 3);
 
-// A NULL-checked typed allocation, zeroed.
+// Zeroed and of that type; NULL when memory is out. `count` is the caller's to bound: the product
+// with the size of the type must fit.
 #define arena_new(a, type) ((type *)arena_zalloc((a), sizeof(type)))
 #define arena_array(a, type, count) ((type *)arena_zalloc((a), sizeof(type) * (count)))

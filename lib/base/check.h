@@ -11,6 +11,7 @@
 // Prints the failed condition and its place to standard error, then aborts.
 _Noreturn cold_path void check_failed(const char *condition, const char *file, int line);
 
+// Always evaluated, also in release builds.
 #define check(condition)                                      \
     do {                                                      \
         if (unlikely(!(condition)))                           \

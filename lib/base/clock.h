@@ -18,12 +18,13 @@ struct clock_now {
     char log_iso8601[26]; // "1970-09-28T12:00:00+06:00", terminated
 };
 
-// Reads the clocks. Call once for each turn of a loop.
+// Reads the clocks (clock_gettime(2)) into the thread's copy. Call once for each turn of a loop.
 void clock_update(void);
 
 // The thread's copy. Updates it first when that has never been done. Valid for the thread's life.
 const struct clock_now *clock_now(void);
 
+// Milliseconds of CLOCK_MONOTONIC as of the last clock_update().
 static inline uint64_t clock_mono_ms(void)
 {
     return clock_now()->mono_ms;
@@ -31,5 +32,6 @@ static inline uint64_t clock_mono_ms(void)
 
 #define HTTP_DATE_LEN 29
 
-// Writes 29 bytes and no terminator. Years 0 to 9999; any other time is written as the epoch.
+// IMF-fixdate (RFC 9110, 5.6.7): writes 29 bytes and no terminator. Thread-safe. Years 0 to 9999;
+// any other time is written as the epoch.
 void http_date_format(int64_t unix_s, char out[HTTP_DATE_LEN]);

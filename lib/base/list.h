@@ -22,6 +22,7 @@ static inline bool list_empty(const struct list *l)
     return l->next == l;
 }
 
+// `node` becomes the last (the first, below). It must be on no list: that is not checked.
 static inline void list_append(struct list *head, struct list *node)
 {
     node->prev = head->prev;
@@ -35,6 +36,7 @@ static inline void list_prepend(struct list *head, struct list *node)
     list_append(head->next, node);
 }
 
+// The node is on no list afterwards.
 static inline void list_remove(struct list *node)
 {
     node->prev->next = node->next;
@@ -54,9 +56,11 @@ static inline void list_splice(struct list *to, struct list *from)
     list_init(from);
 }
 
+// The body must not remove the current node.
 #define list_each(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
 // Allows the current node to be removed or freed in the body.
 #define list_each_safe(it, head)                                                          \
     for (struct list *it = (head)->next, *it##_next = it->next; it != (head);              \
          it = it##_next, it##_next = it->next)
+// The list must not be empty.
 #define list_first(head, type, member) container_of((head)->next, type, member)

@@ -35,7 +35,8 @@ struct log_sink {
     int fd;                // for the default emitter
 };
 
-// The sink chain of the current thread (thread-local). NULL: standard error.
+// The sink chain of the current thread (thread-local), borrowed: it must stay until another is set.
+// NULL: standard error.
 void log_use(struct log_sink *sink);
 struct log_sink *log_current(void);
 

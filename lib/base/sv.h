@@ -37,6 +37,7 @@ static inline struct sv sv_skip(struct sv s, size_t start)
     return start >= s.n ? (struct sv){NULL, 0} : (struct sv){s.p + start, s.n - start};
 }
 
+// The first `n` bytes, or all when there are fewer.
 static inline struct sv sv_take(struct sv s, size_t n)
 {
     return (struct sv){s.p, n < s.n ? n : s.n};

@@ -55,7 +55,8 @@ struct conf_tree {
 #define CONF_INCLUDE_MAX 64   // nested
 #define CONF_FILE_MAX (64u << 20)
 
-// 0, -EINVAL (see error) or -ENOMEM. The tree is in `a`.
+// `path` as the caller opens it. 0, -EINVAL (see error; also when a file cannot be read) or
+// -ENOMEM. The tree, its words and the text of the files are in `a`.
 must_check int conf_parse_file(struct arena *a, const char *path, const struct conf_options *o,
                                struct conf_tree *tree, struct conf_error *error);
 // The same from memory; `name` stands for the file in messages ("command line" for -g: no line

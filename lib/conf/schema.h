@@ -121,11 +121,13 @@ must_check int conf_apply_block(struct conf_apply *ap, const struct conf_node *b
 int conf_schema_head(void *schema, const struct conf_node *node, struct conf_error *error);
 extern const char conf_data_block[];
 
-// Sets every field of `level` in `fresh` that has a merge rule to "not set".
+// Sets every field of `level` in `fresh` (zeroed) that has a merge rule to "not set".
 void conf_unset(const struct conf_schema *schema, unsigned level, void *fresh);
 // Fills what `child` has not set from `parent` (NULL: from defaults) by the rows' rules.
 void conf_merge(const struct conf_schema *schema, unsigned level, const void *parent, void *child);
 
 // Generic setters; each refuses a second occurrence in the same block ("directive is duplicate").
+// Fields: int64_t of bytes (size, offset), milliseconds (msec), seconds (sec), 0 or 1 (flag), a
+// value of the row's aux (enum); struct sv, a view of the word; struct template *.
 conf_setter conf_set_flag, conf_set_number, conf_set_size, conf_set_offset, conf_set_msec,
     conf_set_sec, conf_set_sv, conf_set_enum, conf_set_template;

@@ -44,6 +44,7 @@ struct var_registry {
     uint32_t slots;       // next free cache slot; slot 0 is never used
 };
 
+// Empty, in `a`, which is the configuration's. 0 or -ENOMEM.
 must_check int var_registry_init(struct var_registry *vr, struct arena *a);
 // Defines `proto` (copied) or completes a weak reference. Names are case-insensitive. -EEXIST when
 // defined and not changeable, -EINVAL for an empty name, -ENOMEM. `out` may be NULL. Prefixes are
@@ -69,7 +70,8 @@ struct template {
     struct template_part *parts;
 };
 
-// How the program reads values during evaluation.
+// How the program reads values during evaluation: false when there is none. *out must live as long
+// as the result. `n` is 0 to 9.
 struct template_reader {
     bool (*read)(void *ctx, const struct var *v, struct sv *out);
     bool (*capture)(void *ctx, int n, struct sv *out);

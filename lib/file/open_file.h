@@ -53,6 +53,7 @@ struct file_table {
     unsigned opening;           // lookups on the ring
 };
 
+// `ncaches`: one more than the largest policy index in use. 0 or -ENOMEM.
 must_check int file_table_init(struct file_table *t, struct ring *ring, unsigned ncaches);
 void file_table_destroy(struct file_table *t); // no lookup in flight, no file held
 
@@ -86,6 +87,7 @@ struct file_lookup {
 int file_lookup(struct file_table *t, struct file_lookup *l);
 // A lookup in flight finishes by itself; its owner waits for done() before it goes.
 
+// One more reference, to be given back with file_put(). The descriptor is closed with the last one.
 static inline void file_hold(struct open_file *f)
 {
     f->refs++;

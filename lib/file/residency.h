@@ -28,4 +28,5 @@ ssize_t file_read_cached(int fd, void *buf, size_t len, uint64_t off);
 // (0), or -errno. The bytes go to a scratch area that all fetches share, whose content means
 // nothing. `len` at most RESIDENCY_FETCH_MAX; longer is cut. op->done must be set.
 #define RESIDENCY_FETCH_MAX (256u << 10)
+// 0 or -EBUSY as ring_read().
 must_check int file_fetch(struct ring *r, struct op *op, int fd, uint64_t off, unsigned len);

@@ -15,7 +15,8 @@ size_t etag_format(int64_t mtime_s, uint64_t size, char out[ETAG_MAX]);
 // ignores W/; strong comparison (`weak` false) never matches a weak tag.
 bool etag_list_has(struct sv list, struct sv etag, bool weak);
 
-// IMF-fixdate, RFC 850 and asctime forms (RFC 9110, 5.6.7). -EINVAL for anything else.
+// IMF-fixdate, RFC 850 and asctime forms (RFC 9110, 5.6.7), to seconds since the epoch. 0, or
+// -EINVAL for anything else.
 must_check int http_date_parse(struct sv text, int64_t *unix_s);
 
 enum ims_mode { IMS_OFF, IMS_EXACT, IMS_BEFORE }; // if_modified_since
@@ -31,9 +32,9 @@ struct cond_validators {
     enum ims_mode mode;
 };
 
-// 0 (go on), 304 or 412, in nginx's order of tests.
+// 0 (go on), 304 or 412: RFC 9110, 13.2.2, in nginx's order of tests.
 int cond_evaluate(const struct cond_headers *h, const struct cond_validators *v);
 
 // May Range be honoured? True when there is no If-Range or it matches (strong comparison or exact
-// date).
+// date; RFC 9110, 13.1.5).
 bool cond_if_range(const struct cond_headers *h, const struct cond_validators *v);

@@ -81,7 +81,7 @@ struct h1_parser {
 };
 
 // The parser may be initialised again for the next request of a connection. `a` is that request's
-// arena.
+// arena; the limits are copied. There is nothing to free.
 void h1_init(struct h1_parser *p, struct arena *a, const struct h1_limits *limits);
 
 // `buf` holds the head from its first byte, `len` bytes so far (more than the head is allowed: what
@@ -89,8 +89,10 @@ void h1_init(struct h1_parser *p, struct arena *a, const struct h1_limits *limit
 // Empty lines before the request line are passed over (RFC 9112, 2.2) and counted in head_len.
 enum h1_result h1_head(struct h1_parser *p, const char *buf, size_t len);
 
-// The request body, which is read and discarded: `*used` of `len` bytes belonged to it. H1_DONE
-// at once for a request without one. `body_bytes` in the parser counts payload bytes.
+// After h1_head() gave a complete head, and until this gives something else than H1_MORE; results
+// are H1_DONE, H1_MORE and H1_BAD_REQUEST. The request body (RFC 9112, 6 and 7) is read and
+// discarded: `*used` of `len` bytes belonged to it. H1_DONE at once for a request without one.
+// `body_bytes` in the parser counts payload bytes.
 enum h1_result h1_body(struct h1_parser *p, const char *buf, size_t len, size_t *used);
 
 // The first header of that name (ASCII case-insensitive) not marked ignored; -1 when there is none.

@@ -19,8 +19,9 @@ enum range_verdict {
     RANGE_NO_MEMORY,
 };
 
-// `size` of the body in bytes; `max_ranges` as in nginx (0: ranges are not done). Follows
-// ngx_http_range_parse in what it accepts: spaces, adjacent and overlapping ranges kept in order,
-// each unsatisfiable one left out, all of them left out -> RANGE_UNSATISFIABLE.
+// *ranges is in `a`, *count at least 1; both only with RANGE_PARTIAL. `size` of the body in bytes;
+// `max_ranges` as in nginx (0: ranges are not done). Follows ngx_http_range_parse in what it
+// accepts: spaces, adjacent and overlapping ranges kept in order, each unsatisfiable one left out,
+// all of them left out -> RANGE_UNSATISFIABLE.
 enum range_verdict range_parse(struct sv header, uint64_t size, uint64_t max_ranges,
                                struct arena *a, struct range **ranges, size_t *count);

@@ -24,19 +24,22 @@ struct uri {
     bool has_query; // a '?' was there, even if nothing follows
 };
 
-// 0, -EINVAL (bad escape, NUL, control character, above the root, not a path: answer 400), -ENOMEM.
+// `target` must live as long as *out. 0, -EINVAL (bad escape, NUL, control character, above the
+// root, not a path: answer 400), -ENOMEM.
 must_check int uri_parse(struct sv target, bool merge_slashes, struct arena *a, struct uri *out);
 
 // Extension of the last path segment, without its dot; empty when there is none.
 struct sv uri_extension(struct sv path);
 
-// Escapes what may not stand in a Location path (nginx's NGX_ESCAPE_URI). A copy only when needed.
+// Escapes what may not stand in a Location path (nginx's NGX_ESCAPE_URI). A copy in `a` only when
+// needed; p == NULL when memory is out.
 struct sv uri_escape(struct sv path, struct arena *a);
 
-// The value of query argument `name` (first one, undecoded; name is case-insensitive as in
-// nginx's $arg_).
+// True with *value, a view of `args`: the value of query argument `name` (first one, undecoded;
+// name is case-insensitive as in nginx's $arg_).
 bool uri_arg(struct sv args, struct sv name, struct sv *value);
 
 // Host header or authority to a host name: lower case, without port and trailing dot, as nginx's
-// ngx_http_validate_host. -EINVAL for what cannot be a host. `*port` is 0 when there was none.
+// ngx_http_validate_host. A view of `authority`, or a copy in `a`. 0, -EINVAL for what cannot be a
+// host, -ENOMEM. `*port` is 0 when there was none.
 must_check int host_parse(struct sv authority, struct arena *a, struct sv *host, uint16_t *port);

@@ -14,6 +14,7 @@
 // ours; TCP paces by itself where the fq qdisc is missing). 0: as fast as it can.
 must_check int net_set_pacing(int fd, uint64_t bytes_per_s);
 
+// tcp(7). 0 or -errno, as all below.
 must_check int net_set_nodelay(int fd, bool on); // TCP_NODELAY
 must_check int net_set_cork(int fd, bool on);    // TCP_CORK; turning it off sends what was held
 

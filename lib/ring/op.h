@@ -24,6 +24,7 @@ struct op {
 
 #define OP_MAGIC 0x6f70f11eu
 
+// Not while it is in flight.
 static inline void op_init(struct op *op, op_done_fn done)
 {
     *op = (struct op){.magic = OP_MAGIC, .done = done};

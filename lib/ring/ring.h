@@ -94,13 +94,15 @@ must_check int ring_accept(struct ring *r, struct op *op, int listen_fd);
 // the bytes, and ring_buffer_return() must follow in the same callback. Ends with -ENOBUFS when the
 // buffers ran out (arm it again), 0 at the end of the stream.
 must_check int ring_recv(struct ring *r, struct op *op, int fd);
-must_check int ring_poll(struct ring *r, struct op *op, int fd, unsigned events); // one shot
+// One shot; POLLIN, POLLOUT, ... (poll(2)), and the result has what became true.
+must_check int ring_poll(struct ring *r, struct op *op, int fd, unsigned events);
+// preadv2(2) and pwritev2(2) of one buffer, which must live until completion; bytes from `off`.
 must_check int ring_read(struct ring *r, struct op *op, int fd, void *buf, unsigned len,
                          uint64_t off);
 // off (uint64_t)-1: at the file position (append).
 must_check int ring_write(struct ring *r, struct op *op, int fd, const void *buf, unsigned len,
                           uint64_t off);
-// `path` and `how` must live until completion.
+// openat2(2). `path` and `how` must live until completion; the result is a descriptor.
 must_check int ring_openat2(struct ring *r, struct op *op, int dir_fd, const char *path,
                             struct open_how *how);
 // What was prepared goes to the kernel at once, not with the next turn: for what must be on its way
@@ -110,10 +112,12 @@ void ring_submit(struct ring *r);
 // when the op is not in flight.
 void ring_cancel(struct ring *r, struct op *op);
 
+// The first byte of a completion's buffer, which has `res` of them.
 static inline char *ring_buffer(struct ring *r, uint32_t flags)
 {
     return r->buffer_memory + (size_t)(flags >> IORING_CQE_BUFFER_SHIFT) * RING_BUFFER_SIZE;
 }
+// Gives the buffer of a completion back to the kernel; its bytes are gone then.
 void ring_buffer_return(struct ring *r, uint32_t flags);
 
 // Thread-safe. `from` is the caller's own ring (MSG_RING is used then, at the end of its turn) or

@@ -29,7 +29,10 @@ struct wheel {
     struct list slot[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
+// Empty. Nothing to take down: what is armed belongs to others.
 void wheel_init(struct wheel *w, uint64_t now_ms);
+// Before any other use of it. A timer is its owner's, and must be cancelled or have fired before it
+// is freed.
 void timer_init(struct timer *t, timer_fn fired);
 
 static inline bool timer_armed(const struct timer *t)

@@ -33,6 +33,7 @@ struct topo {
 
 // Reads affinity, quota and nodes; a few small files, and no hwloc. 0 or -errno.
 must_check int topo_load(struct topo *t);
+// Frees what topo_plan() may have read.
 void topo_destroy(struct topo *t);
 
 // worker_processes auto: min(allowed CPUs, quota), at least 1.
@@ -67,7 +68,7 @@ must_check int topo_parse_cpus(struct sv text, cpu_set_t *cpus, char *why, size_
 // The CPU of a silo's i-th worker: in order, and from the start again when there are more workers.
 int topo_worker_cpu(const struct topo_silo *silo, unsigned worker);
 
-// The calling thread, from now on. 0 or -errno.
+// The calling thread, and those it starts, from now on (sched_setaffinity(2)). 0 or -errno.
 must_check int topo_bind_thread(int cpu);
 must_check int topo_bind_cpus(const cpu_set_t *cpus);
 // New pages of the calling thread, and of threads it starts, come from `node` while it has some

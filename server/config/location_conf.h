@@ -67,6 +67,7 @@ struct access_rule {        // allow, deny; first match wins
 
 struct request;
 struct access_log_use;      // server/log/access_log.h
+struct log_path_policy;     // server/log/log_paths.h
 struct location_set;
 struct program;
 
@@ -129,6 +130,7 @@ struct location_conf {
     struct access_rule *access_rules; // CONF_UNSET_PTR until merged
     struct access_log_use *access_logs; // CONF_UNSET_PTR until merged; NULL: off
     struct log_use *error_log;  // CONF_UNSET_PTR until merged
+    const struct log_path_policy *log_paths; // CONF_UNSET_PTR until merged; NULL: the default
     int64_t log_subrequest;
 };
 

@@ -175,6 +175,7 @@ void conn_open(struct worker *w, struct listener *from, int fd)
     c->number = next_number(w);
     c->start_ms = clock_mono_ms();
     c->step = CONN_idle;
+    c->draining = w->draining;
     op_init(&c->recv, conn_received);
     op_init(&c->poll, conn_writable);
     op_init(&c->fetch, conn_fetched);

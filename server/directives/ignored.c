@@ -7,6 +7,7 @@
 #define IGNORED(directive, why) \
     {.name = (directive), .contexts = CONF_CONTEXT_ANY, .klass = CONF_IGNORED, .reason = (why)}
 
+#define UNLISTED "directories are not listed: a request for one is 403"
 #define RING "io_uring is the event method"
 #define WAITS "a worker never waits for a disk"
 #define PAGES "files are sent from the page cache"
@@ -21,6 +22,10 @@
 
 const struct conf_directive directives_ignored[] = {
     IGNORED("upstream", "nothing is proxied, and proxy_pass is refused"),
+    IGNORED("autoindex", UNLISTED),
+    IGNORED("autoindex_exact_size", UNLISTED),
+    IGNORED("autoindex_localtime", UNLISTED),
+    IGNORED("autoindex_format", UNLISTED),
     IGNORED("use", RING),
     IGNORED("multi_accept", RING),
     IGNORED("accept_mutex", "each worker has its own listening socket"),
@@ -78,7 +83,6 @@ const struct conf_directive directives_ignored[] = {
     IGNORED("override_charset", STORED),
     IGNORED("resolver", UNRESOLVED),
     IGNORED("resolver_timeout", UNRESOLVED),
-    IGNORED("open_log_file_cache", "logs that variables name are kept open anyway"),
     IGNORED("msie_padding", BROWSERS),
     IGNORED("msie_refresh", BROWSERS),
     IGNORED("pcre_jit", "regular expressions are always compiled"),

@@ -3,6 +3,7 @@
 // error_log, log_format and access_log.
 #include "lib/conf/value.h"
 #include "server/log/access_log.h"
+#include "server/log/log_paths.h"
 #include "server/directives/log_default.h"
 #include "server/directives/rows_priv.h"
 #include "server/config/http_conf.h"
@@ -149,6 +150,21 @@ static int set_log_format(struct conf_apply *ap, const struct conf_directive *ro
     return rc;
 }
 
+static int read_gzip(struct conf_apply *ap, const struct conf_node *node, struct sv word,
+                     struct access_log_use *use)
+{
+    struct sv level;
+
+    use->gzip = 1;
+    if (use->buffer == 0)
+        use->buffer = 64 << 10;
+    if (!take_prefix(word, "gzip=", &level))
+        return 0;
+    if (conf_number(level, &use->gzip) != 0 || use->gzip < 1 || use->gzip > 9)
+        return conf_fail(ap->error, node, 0, "invalid compression level \"%.*s\"", SV_ARG(level));
+    return 0;
+}
+
 static int read_parameter(struct conf_apply *ap, const struct conf_node *node, struct sv word,
                           struct access_log_use *use)
 {
@@ -167,9 +183,8 @@ static int read_parameter(struct conf_apply *ap, const struct conf_node *node, s
     }
     if (take_prefix(word, "if=", &rest))
         return template_compile(ap->vars, rest, node, &use->condition, e);
-    if (sv_starts(word, SV("gzip")))
-        return conf_fail(e, node, 0, "the \"%.*s\" parameter of the \"access_log\" directive is "
-                         "not supported: logs are written as they are", SV_ARG(word));
+    if (sv_eq(word, SV("gzip")) || sv_starts(word, SV("gzip=")))
+        return read_gzip(ap, node, word, use);
     return fail_parameter(ap, node, word);
 }
 
@@ -195,7 +210,7 @@ static int read_path(struct conf_apply *ap, const struct conf_node *node,
 // One file has one buffer in a worker: the first line that has one says how large it is.
 struct log_buffer {
     const struct log_file *file;
-    int64_t size, flush_ms;
+    int64_t size, flush_ms, gzip;
     struct log_buffer *next;
 };
 
@@ -207,7 +222,8 @@ static int agree_on_buffer(struct conf_apply *ap, const struct conf_node *node,
 
     while (b != NULL && b->file != use->file)
         b = b->next;
-    if (b != NULL && (b->size != use->buffer || b->flush_ms != use->flush_ms))
+    if (b != NULL &&
+        (b->size != use->buffer || b->flush_ms != use->flush_ms || b->gzip != use->gzip))
         return conf_fail(ap->error, node, 0,
                          "access_log \"%s\" already defined with conflicting parameters",
                          node->argv[1].p);
@@ -216,8 +232,10 @@ static int agree_on_buffer(struct conf_apply *ap, const struct conf_node *node,
     b = arena_new(ap->arena, struct log_buffer);
     if (b == NULL)
         return -ENOMEM;
-    *b = (struct log_buffer){use->file, use->buffer, use->flush_ms, l->log_buffers};
+    *b = (struct log_buffer){use->file, use->buffer, use->flush_ms, use->gzip, l->log_buffers};
     l->log_buffers = b;
+    use->file->gzip = (int)use->gzip;
+    use->file->gzip_buffer = (size_t)use->buffer;
     return 0;
 }
 
@@ -273,6 +291,65 @@ static int set_access_log(struct conf_apply *ap, const struct conf_directive *ro
     return 0;
 }
 
+static bool read_path_cache_word(struct sv word, struct log_path_policy *p, bool *off)
+{
+    struct sv text;
+    int64_t n = 0;
+
+    if (sv_eq(word, SV("off"))) {
+        *off = true;
+        return true;
+    }
+    if (take_prefix(word, "max=", &text)) {
+        if (conf_number(text, &n) != 0 || n > INT32_MAX)
+            return false;
+        p->max = (unsigned)n;
+        return true;
+    }
+    if (take_prefix(word, "min_uses=", &text)) {
+        if (conf_number(text, &n) != 0 || n > INT32_MAX)
+            return false;
+        p->min_uses = (unsigned)n;
+        return true;
+    }
+    bool inactive = take_prefix(word, "inactive=", &text);
+    if ((!inactive && !take_prefix(word, "valid=", &text)) || conf_sec(text, &n) != 0 ||
+        n > INT32_MAX)
+        return false;
+    *(inactive ? &p->inactive_ms : &p->valid_ms) = (uint64_t)n * 1000;
+    return true;
+}
+
+static int set_path_cache(struct conf_apply *ap, const struct conf_directive *row,
+                          const struct conf_node *node, void *field)
+{
+    const struct log_path_policy **out = field;
+    struct log_path_policy *p = arena_new(ap->arena, struct log_path_policy);
+    bool off = false;
+
+    (void)row;
+    if (*out != CONF_UNSET_PTR)
+        return fail_duplicate(ap, node);
+    if (p == NULL)
+        return -ENOMEM;
+    *p = (struct log_path_policy){.inactive_ms = 10000, .valid_ms = 60000, .min_uses = 1};
+    for (unsigned i = 1; i < node->argc; i++) {
+        if (!read_path_cache_word(node->argv[i], p, &off))
+            return conf_fail(ap->error, node, 0,
+                             "invalid \"open_log_file_cache\" parameter \"%s\"",
+                             node->argv[i].p);
+    }
+    *out = NULL;
+    if (off)
+        return 0;
+    if (p->max == 0)
+        return conf_fail(ap->error, node, 0,
+                         "\"open_log_file_cache\" must have \"max\" parameter");
+    p->index = ++block_of(ap)->http->log_path_caches;
+    *out = p;
+    return 0;
+}
+
 int access_log_default(struct config *config, struct access_log_use **out)
 {
     struct access_log_use *use = arena_new(&config->arena, struct access_log_use);
@@ -309,5 +386,8 @@ const struct conf_directive directives_log[] = {
     {.name = "log_format", .contexts = IN_HTTP, .args = CONF_ARGS_2MORE, .set = set_log_format},
     {.name = "access_log", .contexts = IN_HSLI, .args = CONF_ARGS_1MORE, .set = set_access_log,
      AT_LOCATION(access_logs), ELSE_NULL},
+    {.name = "open_log_file_cache", .contexts = IN_HSL,
+     .args = CONF_ARGS_1 | CONF_ARGS_2 | CONF_ARGS_3 | CONF_ARGS_4, .set = set_path_cache,
+     AT_LOCATION(log_paths), ELSE_NULL},
     {.name = NULL},
 };

@@ -77,7 +77,6 @@ const struct conf_family directives_families[] = {
     {"dav_", FILES},
     {"create_full_put_path", FILES},
     {"min_delete_depth", FILES},
-    {"autoindex", "directories are not listed"},
     {"fancyindex", "directories are not listed"},
     {"vod_", "files are not packaged while serving"},
     {"mp4_", "files are not cut while serving"},

@@ -83,7 +83,7 @@ static void add_by_path(struct request *r, const struct template *path, const st
         return;
     const char *terminated = arena_strndup(&r->arena, name.p, name.n);
     if (terminated != NULL)
-        log_writer_add_path(r->worker, terminated, line->p, line->n);
+        log_writer_add_path(r->worker, r->location->log_paths, terminated, line->p, line->n);
 }
 
 static void write_use(struct request *r, const struct access_log_use *use)

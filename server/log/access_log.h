@@ -26,6 +26,7 @@ struct access_log_use {      // one access_log directive
     struct template *condition; // if=; NULL: always
     int64_t buffer;          // bytes; 0: none
     int64_t flush_ms;        // 0: none
+    int64_t gzip;            // level; 0: lines are written as they are
     struct access_log_use *next;
 };
 

@@ -14,6 +14,8 @@ struct log_file {
     const char *path;   // absolute; NULL for standard error
     int fd;             // -1 until opened
     unsigned index;     // dense, for the worker's table of writers
+    int gzip;           // level that access_log asks for; 0: lines as they are
+    size_t gzip_buffer; // then: bytes of lines in a gzip member
 };
 
 // One error_log directive: a file and its level. Chains by `next`.

@@ -23,7 +23,7 @@ static void flush_fired(struct timer *t)
 
 void log_writer_init(struct log_writer *lw, struct worker *w, const struct log_file *file)
 {
-    *lw = (struct log_writer){.worker = w, .file = file, .fd = -1, .made_ms = clock_mono_ms()};
+    *lw = (struct log_writer){.worker = w, .file = file, .fd = -1};
     list_init(&lw->node);
     list_init(&lw->due_node);
     op_init(&lw->op, completed);
@@ -43,6 +43,8 @@ void log_writer_release(struct log_writer *lw)
     list_remove(&lw->due_node);
     free_buffer(&lw->filling);
     free_buffer(&lw->flight);
+    log_gzip_free(lw->gzip);
+    lw->gzip = NULL;
 }
 
 static size_t in_flight(const struct log_writer *lw)
@@ -52,7 +54,7 @@ static size_t in_flight(const struct log_writer *lw)
 
 bool log_writer_holds(const struct log_writer *lw)
 {
-    return lw->filling.n != 0 || in_flight(lw) != 0;
+    return lw->filling.raw != 0 || in_flight(lw) != 0;
 }
 
 static const char *path_of(const struct log_writer *lw)
@@ -85,6 +87,11 @@ static void count_dropped(struct log_writer *lw, uint64_t lines, int err)
                   path_of(lw));
 }
 
+static bool is_compressed(const struct log_writer *lw)
+{
+    return lw->file != NULL && lw->file->gzip != 0;
+}
+
 static uint64_t count_lines(const char *p, size_t n)
 {
     uint64_t lines = 0;
@@ -99,24 +106,42 @@ static uint64_t count_lines(const char *p, size_t n)
 
 static uint64_t lines_in_flight(const struct log_writer *lw)
 {
-    return in_flight(lw) != 0 ? count_lines(lw->flight.p + lw->written, in_flight(lw)) : 0;
+    if (in_flight(lw) == 0)
+        return 0;
+    if (is_compressed(lw))
+        return lw->flight.lines;
+    return count_lines(lw->flight.p + lw->written, in_flight(lw));
+}
+
+static uint64_t lines_filling(const struct log_writer *lw)
+{
+    if (lw->filling.raw == 0)
+        return 0;
+    return is_compressed(lw) ? lw->filling.lines : count_lines(lw->filling.p, lw->filling.n);
+}
+
+static void empty_buffer(struct log_buffer *b)
+{
+    b->n = b->raw = 0;
+    b->lines = 0;
 }
 
 static void empty_flight(struct log_writer *lw)
 {
-    lw->flight.n = lw->written = 0;
+    empty_buffer(&lw->flight);
+    lw->written = 0;
     if (lw->flight.cap > max_of((size_t)LOG_BUFFER_KEEP, 2 * lw->buffer))
         free_buffer(&lw->flight);
 }
 
 void log_writer_drop_all(struct log_writer *lw, int err)
 {
-    uint64_t lines = lines_in_flight(lw);
+    uint64_t lines = lines_in_flight(lw) + lines_filling(lw);
 
-    if (lw->filling.n != 0)
-        lines += count_lines(lw->filling.p, lw->filling.n);
     empty_flight(lw);
-    lw->filling.n = 0;
+    empty_buffer(&lw->filling);
+    if (lw->gzip != NULL)
+        log_gzip_reset(lw->gzip);
     if (lines != 0)
         count_dropped(lw, lines, err);
 }
@@ -144,6 +169,42 @@ static void write_stderr(const char *line, size_t n)
         return;
 }
 
+static void drop_filling(struct log_writer *lw, uint64_t more)
+{
+    count_dropped(lw, lines_filling(lw) + more, 0);
+    empty_buffer(&lw->filling);
+}
+
+// Room for the whole member is made first, so that a line is in it or was never begun.
+static bool compress(struct log_writer *lw, const char *line, size_t n)
+{
+    struct log_buffer *b = &lw->filling;
+    size_t made;
+
+    if (lw->gzip == NULL)
+        lw->gzip = log_gzip_new(lw->file->gzip, lw->file->gzip_buffer);
+    if (lw->gzip == NULL || !make_room(b, log_gzip_bound(lw->gzip, b->raw + n) - b->n))
+        return false;
+    if (!log_gzip_add(lw->gzip, line, n, false, b->p + b->n, b->cap - b->n, &made)) {
+        drop_filling(lw, 0);
+        return false;
+    }
+    b->n += made;
+    b->lines++;
+    return true;
+}
+
+static bool copy(struct log_writer *lw, const char *line, size_t n)
+{
+    struct log_buffer *b = &lw->filling;
+
+    if (unlikely(!make_room(b, n)))
+        return false;
+    memcpy(b->p + b->n, line, n);
+    b->n += n;
+    return true;
+}
+
 void log_writer_append(struct log_writer *lw, const char *line, size_t n)
 {
     size_t most = max_of((size_t)LOG_PENDING_MAX, 2 * lw->buffer);
@@ -152,12 +213,12 @@ void log_writer_append(struct log_writer *lw, const char *line, size_t n)
         write_stderr(line, n);
         return;
     }
-    if (unlikely(lw->filling.n + in_flight(lw) + n > most || !make_room(&lw->filling, n))) {
+    bool room = lw->filling.n + in_flight(lw) + n <= most;
+    if (unlikely(!room || !(is_compressed(lw) ? compress(lw, line, n) : copy(lw, line, n)))) {
         count_dropped(lw, 1, 0);
         return;
     }
-    memcpy(lw->filling.p + lw->filling.n, line, n);
-    lw->filling.n += n;
+    lw->filling.raw += n;
 }
 
 void log_writer_due(struct log_writer *lw)
@@ -182,13 +243,30 @@ static int fd_of(const struct log_writer *lw)
     return lw->file != NULL ? lw->file->fd : lw->fd;
 }
 
+// What goes out at a time is a whole gzip member.
+static void end_member(struct log_writer *lw)
+{
+    struct log_buffer *b = &lw->filling;
+    size_t made;
+
+    if (!is_compressed(lw) || b->raw == 0)
+        return;
+    if (log_gzip_add(lw->gzip, NULL, 0, true, b->p + b->n, b->cap - b->n, &made))
+        b->n += made;
+    else
+        drop_filling(lw, 0);
+}
+
 static void take_filling(struct log_writer *lw)
 {
     struct log_buffer empty = lw->flight;
 
+    end_member(lw);
+
     lw->flight = lw->filling;
     lw->filling = empty;
-    lw->filling.n = lw->written = 0;
+    empty_buffer(&lw->filling);
+    lw->written = 0;
 }
 
 static int start_write(struct log_writer *lw)
@@ -230,9 +308,20 @@ static void opened(struct log_writer *lw, int32_t res)
         return;
     }
     lw->fd = res;
+    lw->opened_ms = clock_mono_ms();
     if (fcntl(lw->fd, F_SETFL, O_APPEND) != 0)
         log_alert(errno, "fcntl() \"%s\" failed", lw->path);
     log_writer_due(lw);
+}
+
+// Nothing is left to be written. A path with too few lines is not kept open (min_uses).
+static void rest(struct log_writer *lw)
+{
+    if (lw->file == NULL && !lw->retired && lw->uses < lw->policy->min_uses) {
+        close(lw->fd);
+        lw->fd = -1;
+    }
+    log_writer_maybe_free(lw);
 }
 
 static void wrote(struct log_writer *lw, int32_t res)
@@ -251,7 +340,7 @@ static void wrote(struct log_writer *lw, int32_t res)
     if (more)
         log_writer_due(lw);
     else
-        log_writer_maybe_free(lw);
+        rest(lw);
 }
 
 // The writer may be gone afterwards.

@@ -12,6 +12,7 @@
 
 struct worker;
 struct log_writer;
+struct log_path_policy;
 
 #define LOG_PENDING_MAX (1u << 20)   // bytes a writer holds at most; further lines are dropped
 #define LOG_DROP_ALERT_MS 60000      // at most one [alert] in this time
@@ -24,9 +25,10 @@ void log_writers_finish(struct worker *w);
 // Appends a line to the file's writer. With buffer == 0 it goes out at the end of this turn.
 void log_writer_add(struct worker *w, const struct log_file *file, const char *line, size_t n,
                     int64_t buffer, int64_t flush_ms);
-// The same for a file only known by path (access_log with variables): opened on the ring, kept in a
-// small LRU.
-void log_writer_add_path(struct worker *w, const char *path, const char *line, size_t n);
+// The same for a file only known by path (access_log with variables): opened on the ring, and kept
+// open as `policy` says, or for a short while when it is NULL.
+void log_writer_add_path(struct worker *w, const struct log_path_policy *policy, const char *path,
+                         const char *line, size_t n);
 // Submits what is due; called once each turn.
 void log_writers_turn(struct worker *w);
 // After the master reopened files (USR1), or when a worker must reopen by itself (paths with

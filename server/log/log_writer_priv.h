@@ -8,15 +8,23 @@
 
 #include "lib/ring/op.h"
 #include "lib/ring/timer.h"
+#include "server/log/log_gzip.h"
+#include "server/log/log_paths.h"
 #include "server/log/log_writer.h"
 
-#define LOG_PATHS_MAX 32        // files open by path in one worker
-#define LOG_PATH_VALID_MS 10000 // then a path is opened anew: it may have been renamed
 #define LOG_BUFFER_KEEP (64u << 10) // bytes of a buffer that is kept when it is empty
 
 struct log_buffer {
     char *p;
     size_t n, cap;
+    size_t raw;     // bytes of lines that came in; more than `n` when they are compressed
+    uint64_t lines; // the same in lines; counted only when they are compressed
+};
+
+// Files open by path under one open_log_file_cache.
+struct log_path_cache {
+    struct list paths; // the one used last first
+    unsigned n;
 };
 
 // Lines gather in `filling` while `flight` is on the ring: one operation at a time keeps their
@@ -24,13 +32,14 @@ struct log_buffer {
 struct log_writer {
     struct worker *worker;
     const struct log_file *file; // NULL: known by path
-    struct list node;            // of log_writers: paths or retired
+    struct list node;            // of log_path_cache.paths or log_writers.retired
     struct list due_node;        // log_writers.due
     struct op op;                // opening or writing
     struct timer flush;
     struct log_buffer filling, flight;
     size_t written;              // of flight
     size_t buffer;               // the largest `buffer` asked for
+    struct log_gzip *gzip;       // of the file's level; made with the first line
     bool again;                  // what gathered behind the operation in flight is due as well
     bool error_log;              // of the main error log: its own trouble cannot be written to it
     bool alerted;
@@ -38,9 +47,13 @@ struct log_writer {
 
     // Known by path.
     char *path;
-    int fd;                      // -1 until opened
+    const struct log_path_policy *policy;
+    struct log_path_cache *cache;
+    unsigned uses;               // lines, as long as they came within policy->inactive_ms
+    uint64_t used_ms;            // the last of them
+    int fd;                      // -1 until opened, and between lines that are too few
     bool retired;                // goes once all is written
-    uint64_t made_ms;
+    uint64_t opened_ms;
     struct open_how how;
 };
 
@@ -50,8 +63,8 @@ struct log_writers {
     struct log_writer *files; // by log_file.index
     unsigned nfiles;
     struct list due;          // to be submitted at the end of this turn
-    struct list paths;        // the one used last first
-    unsigned npaths;
+    struct log_path_cache *caches; // by log_path_policy.index
+    unsigned ncaches;
     struct list retired;
     struct log_chain *chains; // the main one first
 };
@@ -72,6 +85,9 @@ void log_writer_maybe_free(struct log_writer *lw);
 // Throws away what it holds: `err` is why, 0 that the disk is too slow.
 void log_writer_drop_all(struct log_writer *lw, int err);
 void log_writer_retire(struct log_writer *lw);
+// Writers of files only known by path: 0 or -ENOMEM; all of them are to be opened anew.
+must_check int log_paths_init(struct worker *w, struct log_writers *logs);
+void log_paths_retire_all(struct log_writers *logs);
 
 // Sinks of the main error log become the thread's. 0 or -ENOMEM.
 must_check int log_sinks_init(struct worker *w);

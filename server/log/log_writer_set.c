@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // All log writers of one worker: one for each log file of the configuration, and a few for files
-// that are only known by path when a request ends.
+// that are only known by path when a request ends (log_writer_paths.c).
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "lib/base/clock.h"
 #include "server/config/config.h"
 #include "server/log/log_writer_priv.h"
 #include "server/worker.h"
@@ -44,13 +42,15 @@ int log_writers_init(struct worker *w)
     if (logs == NULL)
         return -ENOMEM;
     list_init(&logs->due);
-    list_init(&logs->paths);
     list_init(&logs->retired);
     w->logs = logs;
     int rc = make_files(w, logs);
     if (rc == 0)
+        rc = log_paths_init(w, logs);
+    if (rc == 0)
         rc = log_sinks_init(w);
     if (rc != 0) {
+        free(logs->caches);
         free(logs->files);
         free(logs);
         w->logs = NULL;
@@ -61,7 +61,7 @@ int log_writers_init(struct worker *w)
 // Buffered lines wait for a full buffer or for the flush timer, which the first of them starts.
 static void add(struct log_writer *lw, const char *line, size_t n, int64_t buffer, int64_t flush_ms)
 {
-    size_t held = lw->filling.n;
+    size_t held = lw->filling.raw;
 
     if ((size_t)buffer > lw->buffer)
         lw->buffer = (size_t)buffer;
@@ -78,71 +78,6 @@ void log_writer_add(struct worker *w, const struct log_file *file, const char *l
     add(&w->logs->files[file->index], line, n, buffer, flush_ms);
 }
 
-static struct log_writer *find_path(const struct log_writers *logs, const char *path)
-{
-    list_each (it, &logs->paths) {
-        struct log_writer *lw = container_of(it, struct log_writer, node);
-        if (strcmp(lw->path, path) == 0)
-            return lw;
-    }
-    return NULL;
-}
-
-void log_writer_retire(struct log_writer *lw)
-{
-    struct log_writers *logs = lw->worker->logs;
-
-    if (!lw->retired) {
-        lw->retired = true;
-        logs->npaths--;
-        list_remove(&lw->node);
-        list_append(&logs->retired, &lw->node);
-    }
-    if (log_writer_holds(lw))
-        log_writer_due(lw);
-    else
-        log_writer_maybe_free(lw);
-}
-
-static struct log_writer *make_path(struct worker *w, const char *path)
-{
-    struct log_writers *logs = w->logs;
-    struct log_writer *lw = malloc(sizeof(*lw));
-
-    if (lw == NULL)
-        return NULL;
-    log_writer_init(lw, w, NULL);
-    lw->path = strdup(path);
-    if (lw->path == NULL) {
-        free(lw);
-        return NULL;
-    }
-    if (logs->npaths >= LOG_PATHS_MAX)
-        log_writer_retire(container_of(logs->paths.prev, struct log_writer, node));
-    logs->npaths++;
-    return lw;
-}
-
-void log_writer_add_path(struct worker *w, const char *path, const char *line, size_t n)
-{
-    struct log_writers *logs = w->logs;
-    struct log_writer *lw = find_path(logs, path);
-
-    if (lw != NULL && lw->fd >= 0 && clock_mono_ms() - lw->made_ms >= LOG_PATH_VALID_MS) {
-        log_writer_retire(lw);
-        lw = NULL;
-    }
-    if (lw == NULL)
-        lw = make_path(w, path);
-    if (lw == NULL) {
-        stats_add(&w->stats->log_lines_dropped, 1);
-        return;
-    }
-    list_remove(&lw->node);
-    list_prepend(&logs->paths, &lw->node);
-    add(lw, line, n, 0, 0);
-}
-
 void log_writers_turn(struct worker *w)
 {
     struct list due;
@@ -154,17 +89,11 @@ void log_writers_turn(struct worker *w)
         log_writer_submit(list_first(&due, struct log_writer, due_node));
 }
 
-static void retire_all(struct log_writers *logs)
-{
-    while (!list_empty(&logs->paths))
-        log_writer_retire(list_first(&logs->paths, struct log_writer, node));
-}
-
 void log_writers_reopen(struct worker *w)
 {
     // Files of the configuration got new descriptors in the old numbers; lines already gathered go
     // there, as they do in nginx.
-    retire_all(w->logs);
+    log_paths_retire_all(w->logs);
 }
 
 static bool any_in_flight(const struct log_writers *logs)
@@ -208,7 +137,7 @@ void log_writers_finish(struct worker *w)
 
     if (logs == NULL)
         return;
-    retire_all(logs);
+    log_paths_retire_all(logs);
     bool quiet = settle(w);
     for (unsigned i = 0; i < logs->nfiles; i++) {
         if (!op_in_flight(&logs->files[i].op))
@@ -220,6 +149,7 @@ void log_writers_finish(struct worker *w)
         return;
     for (unsigned i = 0; i < logs->nfiles; i++)
         log_writer_release(&logs->files[i]);
+    free(logs->caches);
     free(logs->files);
     free(logs);
     w->logs = NULL;

@@ -14,7 +14,8 @@ def _one(target, *headers, method="GET", body=""):
 
 PATHS = """/ /a.txt /noext /empty.txt /dir /dir/ /dir/index.html /dir?x=y /nodir/ /none /none/
     /a.txt/ /hls/x.m3u8 /hls/x.ts /hls/x.m4s /hls/x.mpd /hls/none.ts /exp/f.txt /exp/none
-    /expmax/f.txt /expepoch/f.txt /alias/o.txt /alias /alias/ /alias/sub /alias/sub/ /alias/none /try/a.txt
+    /expmax/f.txt /expepoch/f.txt /alias/o.txt /alias /alias/ /alias/sub /alias/sub/
+    /alias/none /try/a.txt
     /try/none /try/dir /try/dir/ /try404/none /named/none /internal/f.txt /err/none /err/dir/
     /err503/none /noetag/f.txt /noranges/f.txt /copy/f.txt /re/x.ts /re/x.txt /cap/abc/12
     /cap/abc/ /x.case /stop/x.case /exactly /exactly/ /exactlyx /r/301 /r/302?q /r/307 /r/308

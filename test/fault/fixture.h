@@ -32,7 +32,8 @@ void fixture_expect_log(const char *level, const char *text, unsigned times);
 void fixture_connected(void);
 // All connections that the worker has accepted up to now.
 int64_t fixture_accepted(void);
-// Waits until all have been accepted and no connection is left, then expects gauges and descriptors as they were at the start.
+// Waits until all have been accepted and no connection is left, then expects gauges and descriptors
+// as they were at the start.
 void fixture_settle(void);
 // Settles, stops the worker, and expects that nothing of it is left.
 void fixture_stop(void);

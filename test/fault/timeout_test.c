@@ -124,7 +124,7 @@ Test(timeout, a_slow_reader_that_goes_on, .timeout = 60)
 {
     size_t total = 0, n;
 
-    start_with_small_buffer("send_timeout 400ms;");
+    start_with_small_buffer("send_timeout 1s;");
     int fd = client_open_with(32768);
     uint64_t began = now_ms();
     client_send(fd, HUGE_REQUEST);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Access logs: formats, escapes, conditions, buffers, names with variables, reopening."""
 
+import gzip
 import json
 import re
 import signal
@@ -246,3 +247,43 @@ def test_error_log_to_stderr(launch):
         http { access_log off; server { listen 127.0.0.1:@PORT@; root @PREFIX@/html; } }""")
     server.fetch("/none")
     server.wait_log("No such file", name="stderr")
+
+
+def gunzipped(server, name):
+    data = server.path(name).read_bytes() if server.path(name).exists() else b""
+    return gzip.decompress(data).decode() if data else ""
+
+
+def test_compressed_log_is_readable_at_every_flush(launch):
+    server = launch(http="log_format s $uri; server { listen 127.0.0.1:@PORT@; "
+                         "access_log a.gz s gzip=9 buffer=64k flush=100ms; return 200 x; }")
+    for number in range(3):
+        server.fetch(f"/{number}")
+        assert eventually(lambda: f"/{number}\n" in gunzipped(server, "a.gz"))
+    assert server.path("a.gz").read_bytes()[:3] == b"\x1f\x8b\x08"
+    server.fetch("/last")
+    server._stop()
+    assert gunzipped(server, "a.gz") == "/0\n/1\n/2\n/last\n"
+
+
+def test_compressed_log_loses_nothing_under_load(launch):
+    server = launch(http="log_format s $arg_n; server { listen 127.0.0.1:@PORT@; "
+                         "access_log a.gz s gzip buffer=1k; return 200 x; }")
+    with server.client() as client:
+        for number in range(1000):
+            client.request(f"/?n={number}")
+    server._stop()
+    assert gunzipped(server, "a.gz").split() == [str(n) for n in range(1000)]
+
+
+def test_cached_log_path_keeps_the_renamed_file(launch):
+    server = launch(main="user root;", http="""log_format s $uri;
+        server { listen 127.0.0.1:@PORT@;
+                 location /cached { open_log_file_cache max=2 min_uses=2 valid=1m;
+                                    access_log logs/c-$arg_n s; return 200 x; } }""")
+    for uri in ("/cached1", "/cached2"):
+        server.fetch(f"{uri}?n=a")
+        assert eventually(lambda: uri in server.read("logs/c-a"))
+    server.path("logs/c-a").rename(server.path("logs/moved"))
+    server.fetch("/cached3?n=a")
+    assert eventually(lambda: server.read("logs/moved") == "/cached1\n/cached2\n/cached3\n")

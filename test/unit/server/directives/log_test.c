@@ -4,6 +4,7 @@
 #include "test/unit/server/directives/load_fixture.h"
 
 #include "server/log/access_log.h"
+#include "server/log/log_paths.h"
 #include "server/config/location_set.h"
 
 static const struct location_conf *find(const struct config *c, const char *path)
@@ -63,6 +64,42 @@ Test(log, error_logs_of_a_level_replace_inherited_ones)
     config_free(c);
 }
 
+Test(log, gzip_brings_a_buffer_of_its_own)
+{
+    struct config *c = load_http("access_log /a combined gzip; access_log /b combined gzip=9\n"
+                                 "buffer=1m flush=5m; server { location / { } }");
+    const struct access_log_use *u = find(c, "/")->access_logs;
+
+    cr_assert_eq(u->gzip, 1);
+    cr_assert_eq(u->buffer, 64 << 10);
+    cr_assert_eq(u->file->gzip, 1);
+    cr_assert_eq(u->next->file->gzip, 9);
+    cr_assert_eq(u->next->file->gzip_buffer, 1 << 20);
+    config_free(c);
+}
+
+Test(log, caches_of_paths_are_inherited_and_each_has_a_number)
+{
+    struct config *c = load_http("open_log_file_cache max=7;\n"
+                                 "server { location / { } location /off { open_log_file_cache off; }\n"
+                                 "location /own { open_log_file_cache max=3 inactive=20s valid=1m\n"
+                                 "min_uses=2; } }");
+    const struct log_path_policy *p = find(c, "/")->log_paths;
+
+    cr_assert_eq(p->index, 1);
+    cr_assert_eq(p->max, 7);
+    cr_assert_eq(p->inactive_ms, 10000);
+    cr_assert_eq(p->valid_ms, 60000);
+    cr_assert_eq(p->min_uses, 1);
+    cr_assert_null(find(c, "/off")->log_paths);
+    p = find(c, "/own")->log_paths;
+    cr_assert_eq(p->index, 2);
+    cr_assert_eq(p->inactive_ms, 20000);
+    cr_assert_eq(p->min_uses, 2);
+    cr_assert_eq(c->http->log_path_caches, 2);
+    config_free(c);
+}
+
 Test(log, refuses_what_nginx_refuses_in_its_words)
 {
     static const struct refused rows[] = {
@@ -72,7 +109,16 @@ Test(log, refuses_what_nginx_refuses_in_its_words)
         {"access_log /a combined buffer=1k flush=x;", "invalid flush time \"x\" in ", 3},
         {"access_log /a combined flush=1s;", "no buffer is defined for access_log \"/a\" in ", 3},
         {"access_log /$host combined buffer=1k;", "buffered logs cannot have variables in ", 3},
-        {"access_log /a combined gzip;", "the \"gzip\" parameter of the \"access_log\" ", 3},
+        {"access_log /a combined gzip=0;", "invalid compression level \"0\" in ", 3},
+        {"access_log /a combined gzip=x;", "invalid compression level \"x\" in ", 3},
+        {"access_log /a combined gzipped;", "invalid parameter \"gzipped\" in ", 3},
+        {"access_log /$host combined gzip;", "buffered logs cannot have variables in ", 3},
+        {"access_log /a combined gzip;\naccess_log /a combined buffer=64k;",
+         "access_log \"/a\" already defined with conflicting parameters in ", 4},
+        {"open_log_file_cache max=x;", "invalid \"open_log_file_cache\" parameter \"max=x\" ", 3},
+        {"open_log_file_cache valid=1m;", "\"open_log_file_cache\" must have \"max\" param", 3},
+        {"open_log_file_cache off;\nopen_log_file_cache off;",
+         "\"open_log_file_cache\" directive is duplicate in ", 4},
         {"access_log syslog:server=x;", "\"syslog:\" of the \"access_log\" directive is not ", 3},
         {"access_log /a combined buffer=1k;\naccess_log /a combined buffer=2k;",
          "access_log \"/a\" already defined with conflicting parameters in ", 4},

@@ -8,12 +8,15 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "lib/base/clock.h"
-#include "server/config/config.h"
+#include "server/config/http_conf.h"
+#include "server/log/log_paths.h"
 #include "server/worker.h"
 
-static struct config config;
+static struct http_conf http = {.log_path_caches = 1};
+static struct config config = {.http = &http};
 static struct stats stats;
 static struct worker *w;
 static struct ring_hook hook;
@@ -311,9 +314,9 @@ static const char *in_dir(const char *name)
 
 Test(log_writer, paths_are_opened_when_they_are_first_used)
 {
-    log_writer_add_path(w, in_dir("p1"), "one\n", 4);
-    log_writer_add_path(w, in_dir("p2"), "two\n", 4);
-    log_writer_add_path(w, in_dir("p1"), "three\n", 6);
+    log_writer_add_path(w, NULL, in_dir("p1"), "one\n", 4);
+    log_writer_add_path(w, NULL, in_dir("p2"), "two\n", 4);
+    log_writer_add_path(w, NULL, in_dir("p1"), "three\n", 6);
     turns(30);
     cr_assert_str_eq(read_file(in_dir("p1")), "one\nthree\n");
     cr_assert_str_eq(read_file(in_dir("p2")), "two\n");
@@ -321,13 +324,13 @@ Test(log_writer, paths_are_opened_when_they_are_first_used)
 
 Test(log_writer, path_that_cannot_be_opened_is_named_and_tried_again)
 {
-    log_writer_add_path(w, in_dir("no/such"), "lost\n", 5);
+    log_writer_add_path(w, NULL, in_dir("no/such"), "lost\n", 5);
     turns(30);
     cr_assert_not_null(strstr(read_file(path_b), "[crit]"));
     cr_assert_not_null(strstr(content, "no/such\" failed (2: No such file or directory)"));
     cr_assert_eq(stats.log_lines_dropped, 1);
     cr_assert_eq(mkdir(in_dir("no"), 0755), 0);
-    log_writer_add_path(w, in_dir("no/such"), "kept\n", 5);
+    log_writer_add_path(w, NULL, in_dir("no/such"), "kept\n", 5);
     turns(30);
     cr_assert_str_eq(read_file(in_dir("no/such")), "kept\n");
 }
@@ -336,12 +339,12 @@ Test(log_writer, paths_are_opened_anew_after_reopen)
 {
     char moved[160];
 
-    log_writer_add_path(w, in_dir("p"), "old\n", 4);
+    log_writer_add_path(w, NULL, in_dir("p"), "old\n", 4);
     turns(30);
     strcpy(moved, in_dir("p.1"));
     cr_assert_eq(rename(in_dir("p"), moved), 0);
     log_writers_reopen(w);
-    log_writer_add_path(w, in_dir("p"), "new\n", 4);
+    log_writer_add_path(w, NULL, in_dir("p"), "new\n", 4);
     turns(30);
     cr_assert_str_eq(read_file(moved), "old\n");
     cr_assert_str_eq(read_file(in_dir("p")), "new\n");
@@ -364,7 +367,7 @@ Test(log_writer, many_paths_do_not_use_up_descriptors_and_lose_no_line)
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 100; i++) {
             snprintf(name, sizeof(name), "many%d", i);
-            log_writer_add_path(w, in_dir(name), "x\n", 2);
+            log_writer_add_path(w, NULL, in_dir(name), "x\n", 2);
         }
         turns(60);
         cr_assert_leq(open_descriptors() - before, 32);
@@ -380,7 +383,150 @@ Test(log_writer, many_paths_do_not_use_up_descriptors_and_lose_no_line)
 Test(log_writer, fifo_without_a_reader_does_not_stop_the_worker)
 {
     cr_assert_eq(mkfifo(in_dir("fifo"), 0600), 0);
-    log_writer_add_path(w, in_dir("fifo"), "x\n", 2);
+    log_writer_add_path(w, NULL, in_dir("fifo"), "x\n", 2);
     turns(30);
     cr_assert_eq(stats.log_lines_dropped, 1);
+}
+
+static struct log_path_policy few = {.index = 1, .max = 2, .inactive_ms = 60000,
+                                     .valid_ms = 60000, .min_uses = 2};
+
+static void add_few(const char *name, const char *line)
+{
+    log_writer_add_path(w, &few, in_dir(name), line, strlen(line));
+    turns(10);
+}
+
+Test(log_writer, path_stays_open_only_once_it_is_used_often_enough)
+{
+    char moved[160];
+    int before = open_descriptors();
+
+    add_few("p", "1\n");
+    cr_assert_eq(open_descriptors(), before);
+    add_few("p", "2\n");
+    cr_assert_eq(open_descriptors(), before + 1);
+    strcpy(moved, in_dir("p.1"));
+    cr_assert_eq(rename(in_dir("p"), moved), 0);
+    add_few("p", "3\n");
+    cr_assert_str_eq(read_file(moved), "1\n2\n3\n");
+}
+
+Test(log_writer, path_used_longest_ago_makes_room)
+{
+    char name[2] = "a";
+    int before = open_descriptors();
+
+    for (int i = 0; i < 6; i++) {
+        name[0] = (char)('a' + i / 2);
+        add_few(name, "x\n");
+    }
+    cr_assert_eq(open_descriptors(), before + 2);
+    cr_assert_eq(unlink(in_dir("a")), 0);
+    add_few("a", "new\n");
+    cr_assert_str_eq(read_file(in_dir("a")), "new\n");
+}
+
+Test(log_writer, path_not_used_for_long_gives_its_descriptor_back)
+{
+    int before = open_descriptors();
+
+    few.inactive_ms = 1;
+    few.min_uses = 1;
+    add_few("p", "1\n");
+    cr_assert_eq(open_descriptors(), before + 1);
+    clock_update();
+    add_few("q", "1\n");
+    turns(10);
+    cr_assert_eq(open_descriptors(), before + 1);
+}
+
+Test(log_writer, path_is_opened_anew_when_it_is_not_valid_any_more)
+{
+    few.valid_ms = 1;
+    few.min_uses = 1;
+    add_few("p", "old\n");
+    cr_assert_eq(unlink(in_dir("p")), 0);
+    clock_update();
+    add_few("p", "new\n");
+    cr_assert_str_eq(read_file(in_dir("p")), "new\n");
+}
+
+// All members of a compressed log, one after the other; *members of them.
+static const char *gunzip(const char *name, int *members)
+{
+    static char plain[4 << 20];
+    z_stream z = {.next_out = (Bytef *)plain, .avail_out = sizeof(plain) - 1};
+    int rc = Z_STREAM_END;
+
+    FILE *f = fopen(name, "r");
+    cr_assert_not_null(f);
+    z.avail_in = (uInt)fread(content, 1, sizeof(content), f);
+    fclose(f);
+    z.next_in = (Bytef *)content;
+    cr_assert_eq(inflateInit2(&z, MAX_WBITS + 16), Z_OK);
+    for (*members = 0; z.avail_in != 0; ++*members) {
+        rc = inflate(&z, Z_FINISH);
+        cr_assert_eq(rc, Z_STREAM_END, "member %d is broken: %d", *members, rc);
+        inflateReset(&z);
+    }
+    inflateEnd(&z);
+    *z.next_out = '\0';
+    return plain;
+}
+
+Test(log_writer, compressed_lines_are_one_member_for_each_flush)
+{
+    int members;
+
+    file_a.gzip = 1;
+    file_a.gzip_buffer = 20;
+    log_writer_add(w, &file_a, "12345678\n", 9, 20, 0);
+    turns(10);
+    cr_assert_str_eq(read_file(path), "");
+    log_writer_add(w, &file_a, "abcdefgh\n", 9, 20, 0);
+    log_writer_add(w, &file_a, "full\n", 5, 20, 0);
+    turns(20);
+    cr_assert_str_eq(gunzip(path, &members), "12345678\nabcdefgh\nfull\n");
+    cr_assert_eq(members, 1);
+    log_writer_add(w, &file_a, "last\n", 5, 20, 0);
+    log_writers_finish(w);
+    cr_assert_str_eq(gunzip(path, &members), "12345678\nabcdefgh\nfull\nlast\n");
+    cr_assert_eq(members, 2);
+}
+
+Test(log_writer, compressed_lines_keep_their_order_and_none_is_lost)
+{
+    char line[64];
+    int members;
+
+    file_a.gzip = 6;
+    file_a.gzip_buffer = 1000;
+    for (int i = 0; i < 20000; i++) {
+        int n = snprintf(line, sizeof(line), "line %d %x\n", i, (unsigned)i * 2654435761u);
+        log_writer_add(w, &file_a, line, (size_t)n, 1000, 0);
+        if (i % 70 == 0)
+            turns(1);
+    }
+    log_writers_finish(w);
+    const char *p = gunzip(path, &members);
+    for (int i = 0; i < 20000; i++) {
+        int n = snprintf(line, sizeof(line), "line %d %x\n", i, (unsigned)i * 2654435761u);
+        cr_assert_eq(strncmp(p, line, (size_t)n), 0, "line %d is missing or out of order", i);
+        p += n;
+    }
+    cr_assert_eq(*p, '\0');
+    cr_assert_gt(members, 10);
+    cr_assert_eq(stats.log_lines_dropped, 0);
+}
+
+Test(log_writer, full_disk_counts_lines_that_were_compressed)
+{
+    file_a.gzip = 1;
+    file_a.gzip_buffer = 1000;
+    fill_disk(&file_a);
+    for (int i = 0; i < 3; i++)
+        log_writer_add(w, &file_a, "lost\n", 5, 12, 0);
+    turns(20);
+    cr_assert_eq(stats.log_lines_dropped, 3);
 }
