@@ -29,8 +29,8 @@ struct strmap {
 // Room for `capacity` keys, in `a`. 0 or -ENOMEM.
 must_check int strmap_init(struct strmap *m, struct arena *a, uint32_t capacity, bool nocase);
 
-// 0, -EEXIST when the key is there, -ENOSPC when the table is full. The key
-// is borrowed, and so is the value.
+// 0, -EEXIST when the key is there, -ENOSPC when the table is full. The key is
+// borrowed, and so is the value.
 must_check int strmap_put(struct strmap *m, struct sv key, void *value);
 
 // NULL when it is not there (or its value is NULL).

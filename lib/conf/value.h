@@ -9,6 +9,6 @@
 
 must_check int conf_size(struct sv s, int64_t *bytes);  // k, m
 must_check int conf_offset(struct sv s, int64_t *bytes); // k, m, g
-must_check int conf_msec(struct sv s, int64_t *ms);      // w d h m s ms; a bare number is seconds
+must_check int conf_msec(struct sv s, int64_t *ms);     // w d h m s ms; a bare number is seconds
 must_check int conf_sec(struct sv s, int64_t *seconds); // y M w d h m s, the same
-must_check int conf_number(struct sv s, int64_t *n);     // decimal digits alone
+must_check int conf_number(struct sv s, int64_t *n);    // decimal digits alone

@@ -20,7 +20,7 @@ struct listener;
 #define CONN_STEPS(STEP)                                            \
     STEP(idle)      /* waits for the first byte of a request */     \
     STEP(head)      /* part of a request head has come */           \
-    STEP(body)      /* discards a request body before answering */  \
+    STEP(body)      /* answered; drops the rest of a request body */ \
     STEP(handle)    /* phases run, perhaps waiting for a file */    \
     STEP(send)      /* a response is under way */                   \
     STEP(linger)    /* answered; reads and drops what still comes */ \

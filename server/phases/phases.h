@@ -9,11 +9,11 @@
 enum phase {
     PHASE_REJECT,         // only for heads that cannot be read: answers request.rejected
     PHASE_SERVER_REWRITE, // server-level if, set, return, rewrite
-    PHASE_FIND_LOCATION,
+    PHASE_FIND_LOCATION,  // and what depends on it alone: internal, client_max_body_size
     PHASE_REWRITE,        // the location's own
     PHASE_POST_REWRITE,   // back to find a location when the path changed
     PHASE_LIMITS,         // limit_req, limit_conn
-    PHASE_ACCESS,         // internal, allow, deny
+    PHASE_ACCESS,         // allow, deny
     PHASE_TRY_FILES,
     PHASE_CONTENT,
     PHASE_COUNT,
