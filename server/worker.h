@@ -21,7 +21,7 @@ struct listener {
 
 struct log_writers;
 
-#define WORKER_SCRATCH (64u << 10) // bytes: a response head and a small body are put together here
+#define WORKER_SCRATCH (160u << 10) // bytes: a response head and a small body are put together
 #define WORKER_MAGIC 0x40e6e211u
 
 struct worker {

@@ -96,6 +96,7 @@ void stats_sum(struct stats *out)
 {
     unsigned before;
 
+    check(area != NULL);
     do {
         before = area->sequence;
         clear(out);

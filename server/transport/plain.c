@@ -87,9 +87,12 @@ static enum transport_result fetch(struct conn *c, const struct slice *s, uint64
     return rc == 0 ? TRANSPORT_FILE : failed(c, -rc, "io_uring read");
 }
 
-// Sends what stands in the scratch area; whatever the socket does not take becomes the first slice.
-static enum transport_result send_scratch(struct conn *c, size_t n, int flags)
+// Sends what stands in the scratch area: the head (with memory slices behind it), then `body` bytes of
+// the file. What the socket does not take of the head is kept; the file's part stays an extent, so
+// that a slow reader holds no buffer.
+static enum transport_result send_scratch(struct conn *c, size_t head, size_t body, int flags)
 {
+    size_t n = head + body;
     struct request *r = c->request;
     const char *p = c->worker->scratch;
     ssize_t sent = sys->send(c->fd, p, n, MSG_NOSIGNAL | flags);
@@ -102,11 +105,11 @@ static enum transport_result send_scratch(struct conn *c, size_t n, int flags)
         sent = 0;
     }
     account(&r->response, (size_t)sent);
-    if ((size_t)sent == n)
-        return TRANSPORT_DONE;
-    if (keep_rest(r, p + sent, n - (size_t)sent) != 0)
+    if ((size_t)sent > head)
+        consume(&r->response, (uint64_t)sent - head);
+    else if ((size_t)sent < head && keep_rest(r, p + sent, head - (size_t)sent) != 0)
         return failed(c, ENOMEM, "send()");
-    return rc;
+    return (size_t)sent == n ? TRANSPORT_DONE : rc;
 }
 
 // How many bytes from `off` on were fetched just now.
@@ -170,15 +173,14 @@ static enum transport_result send_head(struct conn *c)
         if (!done)
             return rc;
         small = s->body->len;
-        s->body = NULL;
     } else {
-        small = append_memory(s, c->worker->scratch + n, WORKER_SCRATCH - n);
+        n += append_memory(s, c->worker->scratch + n, WORKER_SCRATCH - n);
     }
     s->header_sent = true;
     // An HTTP/0.9 response may be all empty.
     if (n + small == 0)
         return TRANSPORT_DONE;
-    return send_scratch(c, n + small, s->body != NULL ? MSG_MORE : 0);
+    return send_scratch(c, n, small, s->body != NULL && small == 0 ? MSG_MORE : 0);
 }
 
 static enum transport_result send_memory(struct conn *c, uint64_t *sent_bytes)

@@ -36,8 +36,10 @@ static void expect_cut(const char *scene, const struct fault *f, off_t to, size_
     struct bytes expected = scene_expected(s);
     size_t head = (size_t)((char *)memmem(expected.p, expected.n, "\r\n\r\n", 4) + 4 - expected.p);
 
+    struct fault pieces = {.calls = FAULT_SENDFILE, .most = 256u << 10};
+
     cut_to = to;
-    faults_order(f, NULL);
+    faults_order(f, &pieces);
     struct bytes got = client_fetch(s->request);
     cr_assert_eq(faults_end(), 1);
     struct bytes sure = {got.p, min_of(got.n, head + (size_t)to), false};

@@ -7,7 +7,12 @@
 #include <string.h>
 
 #include "lib/base/compiler.h"
+#include "server/bounds.h"
 #include "test/fault/fixture.h"
+
+_Static_assert(SMALL_SIZE <= SMALL_BODY_MAX && MEDIUM_SIZE > SMALL_BODY_MAX &&
+                   MEDIUM_SIZE < SEND_QUANTUM && BIG_SIZE > SEND_QUANTUM,
+               "each size goes the way that its comment says");
 
 // All files have the same bytes, as far as they reach. They don't repeat, so that no piece can
 // stand for another.
@@ -109,11 +114,11 @@ static void expect_range(FILE *out)
 {
     char more[64];
 
-    snprintf(more, sizeof(more), "Content-Range: bytes 100-39899/%u\r\n", MEDIUM_SIZE);
+    snprintf(more, sizeof(more), "Content-Range: bytes 100-139899/%u\r\n", MEDIUM_SIZE);
     put_head(out, &(struct answer){.status = "206 Partial Content", .type = "text/plain",
-                                   .length = 39800, .more = more, .file = true,
+                                   .length = 139800, .more = more, .file = true,
                                    .file_size = MEDIUM_SIZE});
-    put_file(out, 100, 39900);
+    put_file(out, 100, 139900);
 }
 
 static void put_part(FILE *out, size_t from, size_t to, size_t size)
@@ -214,7 +219,7 @@ const struct scene scenes[] = {
     {"text", LAST("/text", ""), expect_text, false},
     {"not modified", LAST("/small", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n"),
      expect_not_modified, false},
-    {"range", LAST("/medium", "Range: bytes=100-39899\r\n"), expect_range, false},
+    {"range", LAST("/medium", "Range: bytes=100-139899\r\n"), expect_range, false},
     {"multipart", LAST("/small", "Range: bytes=0-0,500-899,999-\r\n"), expect_multipart, false},
     {"big multipart", LAST("/big", "Range: bytes=0-99999,200000-699999,-1\r\n"),
      expect_big_multipart, true},

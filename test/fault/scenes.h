@@ -12,7 +12,7 @@
 
 // The files of html/ that scenes ask for.
 #define SMALL_SIZE 1000u         // goes out behind its head in one send
-#define MEDIUM_SIZE 40000u       // sendfile, one quantum
+#define MEDIUM_SIZE 140000u      // sendfile, one quantum
 #define BIG_SIZE (1500u << 10)   // sendfile, several quanta
 
 struct scene {
