@@ -26,7 +26,7 @@ Test(strmap, finds_what_was_put_and_nothing_else)
     struct arena a;
     struct strmap m;
     static int values[1000];
-    static char keys[1000][8];
+    static char keys[1000][16];
 
     arena_init(&a, NULL);
     cr_assert_eq(strmap_init(&m, &a, 1000, false), 0);
@@ -60,7 +60,7 @@ Test(strmap, refuses_to_fill_up)
 {
     struct arena a;
     struct strmap m;
-    static char keys[64][8];
+    static char keys[64][16];
     int x, rc = 0, i;
 
     arena_init(&a, NULL);
