@@ -57,6 +57,8 @@ void master_tell_starter(struct master *m)
 
     if (m->parent_fd < 0)
         return;
+    // It is about to end, and never was an old binary that an upgrade could be taken back to.
+    m->parent = 0;
     if (write(m->parent_fd, &byte, 1) != 1)
         log_alert(errno, "write() to the starting process failed");
     close(m->parent_fd);
