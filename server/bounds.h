@@ -8,13 +8,16 @@
 // Bytes one connection sends before others have their turn. Measured: with a quarter of it a 1 MiB
 // body costs half as much again.
 #define SEND_QUANTUM (1u << 20)
-// Bytes of a file that are copied behind the head into one send. Measured: at 100 KiB the two copies
-// cost less than sendfile's work for each page (19 against 21 us), at 256 KiB they are equal.
+// Bytes of a file that are copied behind the head into one send. Measured: at 100 KiB the two
+// copies cost less than sendfile's work for each page (19 against 21 us), at 256 KiB they are
+// equal.
 #define SMALL_BODY_MAX (128u << 10)
 // Bytes of a body that is taken into memory to be recoded; larger ones are sent as stored.
 #define BODY_MEMORY_MAX (1u << 20)
 // Bytes of a body that is compressed, at once and by the worker: a few milliseconds of its time.
 #define BODY_GZIP_MAX (256u << 10)
+// Bytes of compressed bodies that a worker keeps.
+#define GZIP_CACHE_MAX (4u << 20)
 #define HEAD_MAX (32u << 10)          // bytes of a response head; larger ones end in 500
 #define ACCEPT_RETRY_MS 500           // pause of accepting when descriptors ran out, as nginx
 // Accepting that was not refused for so long is well again: the next refusal gets a line.

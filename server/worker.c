@@ -14,6 +14,7 @@
 #include "lib/base/sys.h"
 #include "server/conn/conn.h"
 #include "server/bounds.h"
+#include "server/filters/gzip_cache.h"
 #include "server/log/log_writer.h"
 
 #define CHUNKS_KEPT 256 // arena chunks a worker keeps for its next requests
@@ -305,6 +306,7 @@ static void free_pools(struct worker *w)
         free(c);
     }
     worker_free_requests(w);
+    gzip_cache_free(w->gzip_cache);
     arena_pool_drain(&w->chunks);
     regex_thread_end();
     free(w->scratch);

@@ -20,6 +20,7 @@ struct listener {
 };
 
 struct log_writers;
+struct gzip_cache;
 
 #define WORKER_SCRATCH (160u << 10) // bytes: a response head and a small body are put together
 #define WORKER_MAGIC 0x40e6e211u
@@ -52,6 +53,7 @@ struct worker {
     struct log_writers *logs;    // log_writer.h; NULL before init and after finish
     struct log_sink *sinks;      // of the main error log
     struct ring_hook turn;
+    struct gzip_cache *gzip_cache; // made at first use
     char *scratch;               // WORKER_SCRATCH bytes
     uint64_t *connection_counter; // *N, unique in the silo
 };

@@ -50,12 +50,28 @@ static int settle_file_cache(const struct merge *m, struct location_conf *l)
     return 0;
 }
 
+// What charset and source_charset say of a location must be possible.
+static int check_charsets(const struct merge *m, const struct location_conf *l)
+{
+    const struct template *from = l->charset.source, *to = l->charset.name;
+    bool backward;
+
+    if (from == NULL || to == NULL || !from->constant || !to->constant ||
+        sv_eq_nocase(from->literal, to->literal) ||
+        charset_pair_find(m->config->http->charset_pairs, from->literal, to->literal, &backward))
+        return 0;
+    return conf_fail(m->error, NULL, 0,
+                     "no \"charset_map\" between the charsets \"%.*s\" and \"%.*s\"",
+                     SV_ARG(from->literal), SV_ARG(to->literal));
+}
+
 static int merge_location(const struct merge *m, const struct location_conf *from,
                           struct location_conf *l)
 {
     inherit_root(from, l);
     conf_merge(&directives_schema, LEVEL_LOCATION, from, l);
-    return settle_file_cache(m, l);
+    int rc = settle_file_cache(m, l);
+    return rc != 0 ? rc : check_charsets(m, l);
 }
 
 static int default_root(const struct merge *m, struct location_conf *l)
@@ -90,14 +106,15 @@ static int merge_http(const struct merge *m, struct location_conf *l)
         rc = default_index(m, l);
     if (rc == 0 && l->types == CONF_UNSET_PTR)
         rc = types_default(a, &l->types);
-    if (rc == 0 && l->charset_types == CONF_UNSET_PTR)
-        rc = charset_types_default(a, &l->charset_types);
+    if (rc == 0 && l->charset.types == CONF_UNSET_PTR)
+        rc = charset_types_default(a, &l->charset.types);
     if (rc == 0 && l->access_logs == CONF_UNSET_PTR)
         rc = access_log_default(m->config, &l->access_logs);
     if (rc != 0)
         return rc;
     conf_merge(&directives_schema, LEVEL_LOCATION, NULL, l);
-    return settle_file_cache(m, l);
+    rc = settle_file_cache(m, l);
+    return rc != 0 ? rc : check_charsets(m, l);
 }
 
 static unsigned count_locations(const struct block *b)

@@ -11,6 +11,7 @@
 #include "lib/net/prefix.h"
 #include "server/config/config.h"
 
+struct charset_pair;
 struct limit_zone;
 struct location_set;
 
@@ -53,6 +54,7 @@ struct http_conf {
     struct server_conf **servers;
     unsigned nservers;
     struct list log_formats;       // access_log.h
+    struct charset_pair *charset_pairs; // server/filters/charset_conf.h
     struct limit_zone *limit_zones; // server/limits/zone.h
     unsigned cache_count;          // open_file_cache definitions (file_cache_policy.index)
     unsigned log_path_caches;      // open_log_file_cache definitions (log_path_policy.index)

@@ -8,6 +8,8 @@
 #include "lib/file/open_file.h"
 #include "lib/http/cond.h"
 #include "server/config/http_conf.h"
+#include "server/filters/charset_conf.h"
+#include "server/filters/gzip_conf.h"
 #include "server/limits/limit_conf.h"
 #include "server/log/log_file.h"
 
@@ -112,8 +114,8 @@ struct location_conf {
     struct template *limit_rate, *limit_rate_after;
     int64_t absolute_redirect, port_in_redirect, server_name_in_redirect;
     int64_t msie_padding, recursive_error_pages;
-    struct sv charset;         // p NULL or "off": none
-    struct strmap *charset_types;
+    struct charset_conf charset;
+    struct gzip_conf gzip;
 
     // Connection.
     int64_t keepalive_timeout, keepalive_header_s; // second argument in seconds

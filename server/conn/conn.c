@@ -220,7 +220,7 @@ static void conn_destroy(struct conn *c)
 
 static void destroy_if_quiet(struct conn *c)
 {
-    bool looking = c->request != NULL && c->request->lookup_in_flight;
+    bool looking = c->request != NULL && request_in_flight(c->request);
 
     if (op_in_flight(&c->recv) || op_in_flight(&c->poll) || op_in_flight(&c->fetch) || looking)
         return;
@@ -252,7 +252,7 @@ void conn_close(struct conn *c)
     conn_set_step(c, CONN_closing);
     timer_cancel(&ring->wheel, &c->timer);
     list_remove(&c->idle_node);
-    if (c->request != NULL && !c->request->lookup_in_flight)
+    if (c->request != NULL && !request_in_flight(c->request))
         conn_end_request(c);
     ring_cancel(ring, &c->recv);
     ring_cancel(ring, &c->poll);

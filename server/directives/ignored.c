@@ -11,7 +11,8 @@
 #define RING "io_uring is the event method"
 #define WAITS "a worker never waits for a disk"
 #define PAGES "files are sent from the page cache"
-#define STORED "responses are sent as stored"
+#define STORED "files are sent as stored"
+#define AT_ONCE "a body is compressed at once, in as much memory as it needs"
 #define TABLES "tables have the size they need"
 #define BODIES "request bodies are read and dropped"
 #define ARENAS "memory comes from arenas"
@@ -65,22 +66,15 @@ const struct conf_directive directives_ignored[] = {
     IGNORED("fastcgi_temp_path", PROXIES),
     IGNORED("uwsgi_temp_path", PROXIES),
     IGNORED("scgi_temp_path", PROXIES),
-    IGNORED("gzip", STORED),
-    IGNORED("gzip_buffers", STORED),
-    IGNORED("gzip_comp_level", STORED),
-    IGNORED("gzip_disable", STORED),
-    IGNORED("gzip_hash", STORED),
-    IGNORED("gzip_http_version", STORED),
-    IGNORED("gzip_min_length", STORED),
-    IGNORED("gzip_no_buffer", STORED),
-    IGNORED("gzip_proxied", STORED),
+    IGNORED("gzip_buffers", AT_ONCE),
+    IGNORED("gzip_hash", AT_ONCE),
+    IGNORED("gzip_no_buffer", AT_ONCE),
     IGNORED("gzip_static", STORED),
-    IGNORED("gzip_types", STORED),
-    IGNORED("gzip_vary", STORED),
-    IGNORED("gzip_window", STORED),
+    IGNORED("gzip_window", AT_ONCE),
+    IGNORED("postpone_gzipping", AT_ONCE),
     IGNORED("gunzip", STORED),
     IGNORED("gunzip_buffers", STORED),
-    IGNORED("override_charset", STORED),
+    IGNORED("override_charset", "no response comes with a charset of its own"),
     IGNORED("resolver", UNRESOLVED),
     IGNORED("resolver_timeout", UNRESOLVED),
     IGNORED("msie_padding", BROWSERS),

@@ -38,8 +38,6 @@ const struct conf_directive directives_rejected[] = {
     REJECTED("addition_types", NO_BODY),
     REJECTED("ssi", NO_BODY),
     REJECTED("sub_filter", NO_BODY),
-    REJECTED("source_charset", "bodies are not recoded"),
-    REJECTED("charset_map", "bodies are not recoded"),
     REJECTED("add_trailer", "responses have no trailers"),
     REJECTED("add_header_inherit", "headers are inherited when a level adds none"),
     REJECTED("add_trailer_inherit", "responses have no trailers"),

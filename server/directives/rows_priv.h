@@ -30,6 +30,8 @@ int fail_value(struct conf_apply *ap, const struct conf_node *node, struct sv va
 int fail_parameter(struct conf_apply *ap, const struct conf_node *node, struct sv value);
 // A setter that does nothing, for directives whose only value is what we do anyway.
 conf_setter set_nothing;
+// A list of media types (struct strmap): text/html and those named.
+conf_setter set_type_list;
 
 // If `word` begins with `prefix`, the rest of it goes to *rest.
 bool take_prefix(struct sv word, const char *prefix, struct sv *rest);

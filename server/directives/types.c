@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Media types: `types`, default_type and charset.
+// Media types: `types`, default_type, and lists of types.
 #include "server/directives/rows_priv.h"
 #include "server/directives/types.h"
 #include "server/config/location_conf.h"
@@ -85,33 +85,24 @@ int types_default(struct arena *a, struct strmap **out)
     return rc;
 }
 
-static int set_charset(struct conf_apply *ap, const struct conf_directive *row,
-                       const struct conf_node *node, void *field)
-{
-    if (has_variables(node->argv[1]))
-        return conf_fail(ap->error, node, 0,
-                         "variables in the \"charset\" directive are not supported");
-    return conf_set_sv(ap, row, node, field);
-}
-
-static int add_charset_type(struct strmap *m, struct sv type)
+static int add_listed(struct strmap *m, struct sv type)
 {
     static char present[] = "";
 
     return strmap_get(m, type) != NULL ? 0 : strmap_put(m, type, present);
 }
 
-static int set_charset_types(struct conf_apply *ap, const struct conf_directive *row,
-                             const struct conf_node *node, void *field)
+int set_type_list(struct conf_apply *ap, const struct conf_directive *row,
+                  const struct conf_node *node, void *field)
 {
     struct strmap **types = field;
     const struct strmap *old = *types != CONF_UNSET_PTR ? *types : NULL;
     struct strmap *m = grown(ap->arena, old, node->argc);
 
     (void)row;
-    int rc = m != NULL ? add_charset_type(m, SV("text/html")) : -ENOMEM;
+    int rc = m != NULL ? add_listed(m, SV("text/html")) : -ENOMEM;
     for (unsigned i = 1; rc == 0 && i < node->argc; i++)
-        rc = add_charset_type(m, node->argv[i]);
+        rc = add_listed(m, node->argv[i]);
     if (rc == 0)
         *types = m;
     return rc;
@@ -127,7 +118,7 @@ int charset_types_default(struct arena *a, struct strmap **out)
     int rc = m != NULL ? 0 : -ENOMEM;
 
     for (size_t i = 0; rc == 0 && i < array_len(names); i++)
-        rc = add_charset_type(m, sv_from(names[i]));
+        rc = add_listed(m, sv_from(names[i]));
     if (rc == 0)
         *out = m;
     return rc;
@@ -138,9 +129,5 @@ const struct conf_directive directives_types[] = {
      AT_LOCATION(types), ELSE_NULL, .aux = conf_data_block},
     {.name = "default_type", .contexts = IN_HSL, .args = CONF_ARGS_1, .set = conf_set_sv,
      AT_LOCATION(default_type), ELSE_TEXT("text/plain")},
-    {.name = "charset", .contexts = IN_HSLI, .args = CONF_ARGS_1, .set = set_charset,
-     AT_LOCATION(charset), ELSE_TEXT("off")},
-    {.name = "charset_types", .contexts = IN_HSL, .args = CONF_ARGS_1MORE,
-     .set = set_charset_types, AT_LOCATION(charset_types), ELSE_NULL},
     {.name = NULL},
 };

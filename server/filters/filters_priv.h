@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the conditional filters share.
+// What filters share.
 #pragma once
 
+#include "lib/base/hash.h"
 #include "lib/http/cond.h"
 
 struct request;
+
+// Is the type in a list that `charset_types` or `gzip_types` has made ("*": any)?
+bool type_is_listed(const struct strmap *types, struct sv type);
 
 void read_conditions(const struct request *r, struct cond_headers *h, struct cond_validators *v);

@@ -7,10 +7,7 @@
 #include <zlib.h>
 
 #include "lib/base/check.h"
-
-#define GZIP_FORMAT 16 // added to the window's bits
-#define WINDOW_MIN 9   // bits; zlib has no smaller one
-#define LOOKAHEAD 262  // bytes of the window that matches cannot use
+#include "lib/http/gzip.h"
 
 struct log_gzip {
     z_stream z;
@@ -19,21 +16,11 @@ struct log_gzip {
 struct log_gzip *log_gzip_new(int level, size_t buffer)
 {
     struct log_gzip *g = calloc(1, sizeof(*g));
-    int bits = MAX_WBITS, memory = MAX_MEM_LEVEL - 1;
 
-    if (g == NULL)
-        return NULL;
-    // A window that is larger than the lines in it is only memory.
-    while (bits > WINDOW_MIN && buffer + LOOKAHEAD < (size_t)1 << (bits - 1)) {
-        bits--;
-        memory--;
-    }
-    if (deflateInit2(&g->z, level, Z_DEFLATED, bits + GZIP_FORMAT, memory, Z_DEFAULT_STRATEGY) !=
-        Z_OK) {
-        free(g);
-        return NULL;
-    }
-    return g;
+    if (g == NULL || gzip_open(&g->z, level, buffer) == 0)
+        return g;
+    free(g);
+    return NULL;
 }
 
 void log_gzip_free(struct log_gzip *g)

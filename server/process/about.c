@@ -23,8 +23,6 @@
 static const char *const with[] = {"http_stub_status_module"};
 
 static const char *const without[] = {
-    "http_charset_module",
-    "http_gzip_module",
     "http_ssi_module",
     "http_userid_module",
     "http_auth_basic_module",

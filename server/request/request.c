@@ -59,12 +59,17 @@ struct request *request_new(struct conn *c)
     return r;
 }
 
+bool request_in_flight(const struct request *r)
+{
+    return r->lookup_in_flight || op_in_flight(&r->body_read.op);
+}
+
 void request_end(struct request *r)
 {
     struct worker *w = r->worker;
 
     check_magic(r, REQUEST_MAGIC);
-    check(!r->lookup_in_flight);
+    check(!request_in_flight(r));
     stats_add(&w->stats->bytes_sent, (int64_t)r->response.sent_bytes);
     // A connection that goes without having said anything is no request.
     if (r->h1.line_len != 0 || r->response.status != 0)
@@ -118,7 +123,8 @@ int request_eval(struct request *r, const struct template *t, struct sv *out)
 // One turn of the phase machine; false when the request waits or is over.
 static bool step_phase(struct request *r)
 {
-    int rc = phases[r->phase].run(r);
+    // A filter that waited has the response in hand: the phases are over.
+    int rc = r->filter != 0 ? PHASE_DONE : phases[r->phase].run(r);
 
     if (rc > 0)
         rc = request_finish_status(r, (unsigned)rc);

@@ -11,6 +11,7 @@
 #include "lib/http/h1.h"
 #include "lib/http/uri.h"
 #include "server/config/location_conf.h"
+#include "server/filters/body_memory.h"
 #include "server/request/response.h"
 
 struct conn;
@@ -83,6 +84,8 @@ struct request {
     bool lookup_in_flight;
 
     struct response response;
+    uint8_t filter;              // 1 + the filter that waits; 0: none
+    struct body_read body_read;
 
     // Accounting.
     uint64_t start_ms;           // monotonic, first byte
@@ -93,7 +96,7 @@ struct request {
 // applies).
 enum {
     PHASE_NEXT = 0,       // go on with the next phase
-    // something will call request_resume(); the same phase function runs again.
+    // something will call request_resume(); the same phase function or filter runs again.
     PHASE_WAIT = -1,
     PHASE_DONE = -2,      // the response is described (or already handed over)
     PHASE_RELOCATE = -3,  // path changed: find the location again
@@ -103,6 +106,8 @@ enum {
 
 typedef int (*phase_fn)(struct request *r);
 
+// An operation of it is on the ring: it may not end.
+bool request_in_flight(const struct request *r);
 // From the worker's pool; NULL when memory is out. Counted in conn->requests.
 struct request *request_new(struct conn *c);
 // Logs the request and gives everything back.
@@ -117,7 +122,7 @@ void request_reject(struct request *r, enum h1_result why);
 
 // Runs phases until the request waits or its response has been handed to the connection.
 void request_run(struct request *r);
-// After a wait. From completions only.
+// After a wait, of a phase or of a filter. From completions only.
 void request_resume(struct request *r);
 // What a status means: an error_page, else the built-in page. A phase result, never a status. For
 // request_run and the filters; a phase returns the status instead.
@@ -140,7 +145,6 @@ struct sv request_header(const struct request *r, struct sv name);
 // *N for log lines.
 uint64_t request_number(const struct request *r);
 
-// Error log line with nginx's suffix: ", client: ..., server: ..., request: \"...\", host:
-// \"...\"".
+// Error log line with nginx's suffix: ", client: ..., server: ..., request: \"...\", host: ...".
 void request_log(struct request *r, enum log_level level, int err, const char *fmt, ...)
     printf_like(4, 5);

@@ -14,8 +14,9 @@ typedef int (*filter_fn)(struct request *r);
 
 static const filter_fn filters[] = {
     filter_not_modified,
-    filter_charset,
     filter_headers,
+    filter_charset,
+    filter_gzip,
     filter_range,
 };
 
@@ -69,14 +70,32 @@ static void set_rates(struct request *r)
         read_rate(r, r->location->limit_rate_after, &r->limit_rate_after);
 }
 
+// Filters from the first on, or from the one that waited.
+static int run_filters(struct request *r)
+{
+    size_t i = r->filter != 0 ? r->filter - 1u : 0;
+    int rc = 0;
+
+    r->filter = 0;
+    for (; rc == 0 && i < array_len(filters); i++) {
+        rc = filters[i](r);
+        if (rc == PHASE_WAIT)
+            r->filter = (uint8_t)(i + 1);
+    }
+    return rc;
+}
+
 int request_respond(struct request *r)
 {
-    int rc = make_absolute(r);
+    int rc = 0;
 
-    if (r->error_status != 0)
-        r->response.status = r->error_status;
-    for (size_t i = 0; rc == 0 && i < array_len(filters); i++)
-        rc = filters[i](r);
+    if (r->filter == 0) {
+        rc = make_absolute(r);
+        if (r->error_status != 0)
+            r->response.status = r->error_status;
+    }
+    if (rc == 0)
+        rc = run_filters(r);
     if (rc != 0)
         return rc;
     set_rates(r);

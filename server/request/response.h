@@ -42,6 +42,7 @@ struct response {
     struct header *headers, **headers_tail; // further ones in order
     struct open_file *file;    // held until the response ends; NULL: none
     struct slice *body;        // first not wholly sent
+    uint64_t gzip_in, gzip_out; // bytes of the body before and after compression; 0: none
     // File bytes that a fetch has just made resident; sent without asking again, because some file
     // systems never say so.
     uint64_t fetched_from, fetched_to;

@@ -87,9 +87,9 @@ static enum transport_result fetch(struct conn *c, const struct slice *s, uint64
     return rc == 0 ? TRANSPORT_FILE : failed(c, -rc, "io_uring read");
 }
 
-// Sends what stands in the scratch area: the head (with memory slices behind it), then `body` bytes of
-// the file. What the socket does not take of the head is kept; the file's part stays an extent, so
-// that a slow reader holds no buffer.
+// Sends what stands in the scratch area: the head (with memory slices behind it), then `body` bytes
+// of the file. What the socket does not take of the head is kept; the file's part stays an extent,
+// so that a slow reader holds no buffer.
 static enum transport_result send_scratch(struct conn *c, size_t head, size_t body, int flags)
 {
     size_t n = head + body;

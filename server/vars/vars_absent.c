@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Variables that nginx has and that a request here never has a value for: no upstream, no PROXY
-// protocol, no body kept, no compression, no TLS. Log formats in the wild name them, and nginx
+// protocol, no body kept, no TLS. Log formats in the wild name them, and nginx
 // writes "-" for them on such a request, too.
 #include "server/vars/vars_priv.h"
 
@@ -15,7 +15,6 @@ static const struct var_row rows[] = {
     NONE_PREFIX("proxy_protocol_tlv_"),
     NONE("request_body"), NONE("request_body_file"),
     NONE_PREFIX("sent_trailer_"),
-    NONE("gzip_ratio"),
     NONE("upstream_addr"), NONE("upstream_status"), NONE("upstream_cache_status"),
     NONE("upstream_connect_time"), NONE("upstream_header_time"),
     NONE("upstream_response_time"), NONE("upstream_response_length"),

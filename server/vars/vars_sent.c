@@ -137,6 +137,21 @@ static bool get_accept_ranges(void *ctx, const struct var *v, struct sv *out)
     return r->response.accept_ranges || join_headers(r, SV("accept_ranges"), out);
 }
 
+// Rounded to hundredths.
+static bool get_gzip_ratio(void *ctx, const struct var *v, struct sv *out)
+{
+    struct request *r = ctx;
+    const struct response *s = &r->response;
+
+    (void)v;
+    if (s->gzip_out == 0)
+        return false;
+    uint64_t hundredths = (s->gzip_in * 1000 / s->gzip_out + 5) / 10;
+    *out = arena_printf(&r->arena, "%llu.%02u", (unsigned long long)(hundredths / 100),
+                        (unsigned)(hundredths % 100));
+    return out->p != NULL;
+}
+
 static const struct var_row rows[] = {
     {"sent_http_content_type", get_content_type, 0, 0, NULL},
     {"sent_http_content_length", get_content_length, 0, 0, NULL},
@@ -146,6 +161,7 @@ static const struct var_row rows[] = {
     {"sent_http_connection", get_connection, 0, 0, NULL},
     {"sent_http_keep_alive", get_keep_alive, 0, 0, NULL},
     {"sent_http_accept_ranges", get_accept_ranges, 0, 0, NULL},
+    {"gzip_ratio", get_gzip_ratio, 0, 0, NULL},
     {"sent_http_", get_sent, 0, VAR_PREFIX, NULL},
 };
 

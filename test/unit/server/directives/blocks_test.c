@@ -115,7 +115,8 @@ Test(blocks, defaults_are_those_of_nginx)
     cr_assert_null(l->limit_rate);
     cr_assert_null(l->open_file_cache);
     cr_assert_null(l->error_log);
-    assert_sv(l->charset, "off");
+    cr_assert_null(l->charset.name);
+    cr_assert_eq(l->gzip.on, 0);
     config_free(c);
 }
 

@@ -139,18 +139,6 @@ Test(types, an_empty_block_takes_all_types_away)
     config_free(c);
 }
 
-Test(types, charset_is_a_name_for_some_types)
-{
-    const struct location_conf *l;
-    struct config *c = load_server("charset utf-8; charset_types text/vtt;", &l);
-
-    assert_sv(l->charset, "utf-8");
-    cr_assert_not_null(strmap_get(l->charset_types, SV("text/html")));
-    cr_assert_not_null(strmap_get(l->charset_types, SV("text/vtt")));
-    cr_assert_null(strmap_get(l->charset_types, SV("text/plain")));
-    config_free(c);
-}
-
 Test(files, refuses_what_nginx_refuses_in_its_words)
 {
     static const struct refused rows[] = {
@@ -174,7 +162,6 @@ Test(files, refuses_what_nginx_refuses_in_its_words)
         {"disable_symlinks off from=/x;", "\"from=\" cannot be used with \"off\" parameter in ", 3},
         {"disable_symlinks on off;", "duplicate parameters \"on off\" in ", 3},
         {"internal;", "\"internal\" directive is not allowed here in ", 3},
-        {"charset $x;", "variables in the \"charset\" directive are not supported in ", 3},
         {"types { a/b x { } }", "unexpected \"{\" in ", 3},
     };
 

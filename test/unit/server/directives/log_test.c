@@ -81,7 +81,8 @@ Test(log, gzip_brings_a_buffer_of_its_own)
 Test(log, caches_of_paths_are_inherited_and_each_has_a_number)
 {
     struct config *c = load_http("open_log_file_cache max=7;\n"
-                                 "server { location / { } location /off { open_log_file_cache off; }\n"
+                                 "server { location / { }\n"
+                                 "location /off { open_log_file_cache off; }\n"
                                  "location /own { open_log_file_cache max=3 inactive=20s valid=1m\n"
                                  "min_uses=2; } }");
     const struct log_path_policy *p = find(c, "/")->log_paths;

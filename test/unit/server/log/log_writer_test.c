@@ -100,6 +100,14 @@ static void turns(int n)
     }
 }
 
+// A loaded machine takes its time over files that are opened on the ring.
+#define eventually(condition)                       \
+    do {                                            \
+        for (int i_ = 0; i_ < 400 && !(condition); i_++) \
+            turns(5);                               \
+        cr_assert(condition);                       \
+    } while (0)
+
 static void add(const char *line)
 {
     log_writer_add(w, &file_a, line, strlen(line), 0, 0);
@@ -370,7 +378,7 @@ Test(log_writer, many_paths_do_not_use_up_descriptors_and_lose_no_line)
             log_writer_add_path(w, NULL, in_dir(name), "x\n", 2);
         }
         turns(60);
-        cr_assert_leq(open_descriptors() - before, 32);
+        eventually(open_descriptors() - before <= 32);
     }
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof(name), "many%d", i);
@@ -394,7 +402,6 @@ static struct log_path_policy few = {.index = 1, .max = 2, .inactive_ms = 60000,
 static void add_few(const char *name, const char *line)
 {
     log_writer_add_path(w, &few, in_dir(name), line, strlen(line));
-    turns(10);
 }
 
 Test(log_writer, path_stays_open_only_once_it_is_used_often_enough)
@@ -403,13 +410,15 @@ Test(log_writer, path_stays_open_only_once_it_is_used_often_enough)
     int before = open_descriptors();
 
     add_few("p", "1\n");
-    cr_assert_eq(open_descriptors(), before);
+    eventually(strcmp(read_file(in_dir("p")), "1\n") == 0);
+    eventually(open_descriptors() == before);
     add_few("p", "2\n");
+    eventually(strcmp(read_file(in_dir("p")), "1\n2\n") == 0);
     cr_assert_eq(open_descriptors(), before + 1);
     strcpy(moved, in_dir("p.1"));
     cr_assert_eq(rename(in_dir("p"), moved), 0);
     add_few("p", "3\n");
-    cr_assert_str_eq(read_file(moved), "1\n2\n3\n");
+    eventually(strcmp(read_file(moved), "1\n2\n3\n") == 0);
 }
 
 Test(log_writer, path_used_longest_ago_makes_room)
@@ -420,11 +429,12 @@ Test(log_writer, path_used_longest_ago_makes_room)
     for (int i = 0; i < 6; i++) {
         name[0] = (char)('a' + i / 2);
         add_few(name, "x\n");
+        eventually(strcmp(read_file(in_dir(name)), i % 2 == 0 ? "x\n" : "x\nx\n") == 0);
     }
-    cr_assert_eq(open_descriptors(), before + 2);
+    eventually(open_descriptors() == before + 2);
     cr_assert_eq(unlink(in_dir("a")), 0);
     add_few("a", "new\n");
-    cr_assert_str_eq(read_file(in_dir("a")), "new\n");
+    eventually(strcmp(read_file(in_dir("a")), "new\n") == 0);
 }
 
 Test(log_writer, path_not_used_for_long_gives_its_descriptor_back)
@@ -434,10 +444,12 @@ Test(log_writer, path_not_used_for_long_gives_its_descriptor_back)
     few.inactive_ms = 1;
     few.min_uses = 1;
     add_few("p", "1\n");
+    eventually(strcmp(read_file(in_dir("p")), "1\n") == 0);
     cr_assert_eq(open_descriptors(), before + 1);
+    usleep(2000);
     clock_update();
     add_few("q", "1\n");
-    turns(10);
+    eventually(strcmp(read_file(in_dir("q")), "1\n") == 0);
     cr_assert_eq(open_descriptors(), before + 1);
 }
 
@@ -446,10 +458,12 @@ Test(log_writer, path_is_opened_anew_when_it_is_not_valid_any_more)
     few.valid_ms = 1;
     few.min_uses = 1;
     add_few("p", "old\n");
+    eventually(strcmp(read_file(in_dir("p")), "old\n") == 0);
     cr_assert_eq(unlink(in_dir("p")), 0);
+    usleep(2000);
     clock_update();
     add_few("p", "new\n");
-    cr_assert_str_eq(read_file(in_dir("p")), "new\n");
+    eventually(strcmp(read_file(in_dir("p")), "new\n") == 0);
 }
 
 // All members of a compressed log, one after the other; *members of them.
