@@ -31,6 +31,7 @@ struct open_file {
     int64_t mtime_s;
     int64_t mtime_ns, ctime_s, ctime_ns;
     struct file_entry *entry; // in the cache, or NULL
+    uint64_t resident_until_ms; // extent.h; CLOCK_MONOTONIC
 };
 
 // disable_symlinks off, on, if_not_owner

@@ -16,7 +16,7 @@
 // caller's context (on the worker's own node). False also when the file is shorter than off+len or
 // cannot be probed: fetch then tells. After a fetch of [off, off+n) has succeeded, send those n
 // bytes without asking again: a file system that cannot be probed would never say yes.
-#define RESIDENCY_STRIDE (128u << 10)
+#define RESIDENCY_STRIDE (32u << 10)
 bool file_resident(const struct ring_features *f, int fd, uint64_t off, uint64_t len);
 
 // Reads up to `len` bytes at once from the page cache: a count (which may be short where residency

@@ -7,8 +7,10 @@
 #include <sys/uio.h>
 
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/sys.h"
+#include "lib/file/extent.h"
 #include "lib/file/residency.h"
 #include "server/conn/conn.h"
 #include "server/request/head.h"
@@ -221,9 +223,13 @@ static enum transport_result send_extent(struct conn *c, uint64_t room, uint64_t
     uint64_t len = min_of(s->len, room), ready = fetched(&r->response, s->off);
     off_t off = (off_t)s->off;
 
+    // A response that had to wait once goes on through the ring: probes at a distance might step over
+    // pages that are still being read, and sendfile would wait for those.
+    bool cold = r->response.fetched_to != 0;
     if (ready != 0)
         len = min_of(len, ready);
-    else if (!file_resident(&c->worker->ring.features, s->file->fd, s->off, len))
+    else if (cold || !extent_resident(&c->worker->ring.features, s->file, s->off, len,
+                                      clock_mono_ms()))
         return fetch(c, s, len);
     ssize_t n = sys->sendfile(c->fd, s->file->fd, &off, len);
     if (n < 0)
