@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The default table of system calls. What the C library of the oldest supported system has no
-// wrapper for goes through syscall(2); so do those of the hot path, because in a program with threads
-// the library's wrappers open and close a cancellation point around each call (2% of a request).
+// wrapper for goes through syscall(2); so do those of the hot path, because in a program with
+// threads the library's wrappers open and close a cancellation point around each call (2% of a
+// request).
 #include "lib/base/sys.h"
 
 #include <sys/sendfile.h>

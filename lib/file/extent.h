@@ -8,8 +8,8 @@
 #include "lib/file/open_file.h"
 #include "lib/file/residency.h"
 
-#define EXTENT_TRUST_MS 1000       // how long residency of a whole file is believed
-#define EXTENT_WHOLE_MAX (8u << 20) // bytes of a file that is probed as a whole; larger ones by parts
+#define EXTENT_TRUST_MS 1000        // how long residency of a whole file is believed
+#define EXTENT_WHOLE_MAX (8u << 20) // bytes: larger files are probed by parts
 
 // As file_resident() of [off, off+len). `now_ms` is CLOCK_MONOTONIC.
 bool extent_resident(const struct ring_features *features, struct open_file *f, uint64_t off,

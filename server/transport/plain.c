@@ -223,8 +223,8 @@ static enum transport_result send_extent(struct conn *c, uint64_t room, uint64_t
     uint64_t len = min_of(s->len, room), ready = fetched(&r->response, s->off);
     off_t off = (off_t)s->off;
 
-    // A response that had to wait once goes on through the ring: probes at a distance might step over
-    // pages that are still being read, and sendfile would wait for those.
+    // A response that had to wait once goes on through the ring: probes at a distance might step
+    // over pages that are still being read, and sendfile would wait for those.
     bool cold = r->response.fetched_to != 0;
     if (ready != 0)
         len = min_of(len, ready);

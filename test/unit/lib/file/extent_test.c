@@ -91,7 +91,8 @@ Test(extent, a_miss_is_not_remembered, .init = set_up)
 
 Test(extent, a_large_file_is_asked_by_parts, .init = set_up)
 {
-    struct open_file f = {.fd = fd, .is_file = true, .size = EXTENT_WHOLE_MAX + 1, .entry = CACHED};
+    struct open_file f = {
+        .fd = fd, .is_file = true, .size = EXTENT_WHOLE_MAX + 1, .entry = CACHED};
 
     cr_assert(ask(&f, 0, 1000, 5000));
     cr_assert_leq(probes, 2);
