@@ -26,3 +26,4 @@
 // An idle connection may still send a request when a drain begins.
 #define DRAIN_IDLE_GRACE_MS 250
 #define REUSE_WARN_MS 1000 // between two lines about idle connections closed for new ones
+#define LOG_WAIT_MS 20     // a response waits for its error line at most so long

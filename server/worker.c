@@ -226,7 +226,15 @@ static void end_commands(struct worker *w)
 
 static void end_of_turn(struct ring_hook *hook)
 {
-    log_writers_turn(container_of(hook, struct worker, turn));
+    struct worker *w = container_of(hook, struct worker, turn);
+
+    log_writers_turn(w);
+    while (!list_empty(&w->log_waiters) && !log_writers_errors_pending(w)) {
+        struct conn *c = list_first(&w->log_waiters, struct conn, idle_node);
+        conn_enter(c);
+        conn_log_settled(c);
+        conn_leave(c);
+    }
 }
 
 static int open_listeners(struct worker *w, const struct worker_setup *setup)
@@ -258,6 +266,7 @@ static int init(struct worker *w, const struct worker_setup *setup)
     w->chunks.keep = CHUNKS_KEPT;
     list_init(&w->conns);
     list_init(&w->idle);
+    list_init(&w->log_waiters);
     timer_init(&w->accept_retry, retry_accepting);
     timer_init(&w->drain_deadline, drain_expired);
     w->turn.run = end_of_turn;

@@ -39,6 +39,7 @@ struct worker {
     bool accept_paused;
     uint64_t accept_refused_ms;  // when descriptors last ran out; 0: never
     struct list conns;           // all connections
+    struct list log_waiters;     // those whose response waits for an error line
     struct list idle;            // those waiting for a next request, oldest first
     struct conn *free_conns;     // recycled
     struct request *free_requests;

@@ -46,6 +46,7 @@ struct conn {
     uint8_t entered;           // callbacks of this connection on the stack: the outermost destroys
     bool retry_send;           // the timer sends again, before any deadline
     bool pumping;              // pending bytes are being fed
+    bool awaits_log;           // on worker.log_waiters: its error line goes to the disk first
     bool draining;             // close when the request under way is answered
     bool cork_set;
     uint32_t requests;         // begun on this connection
@@ -88,6 +89,8 @@ void conn_enter(struct conn *c);
 void conn_leave(struct conn *c);
 // Feeds what is pending, until a request waits or nothing is left.
 void conn_pump(struct conn *c);
+// The error lines before it are written: the response that waited for them goes out.
+void conn_log_settled(struct conn *c);
 // Fills c->peer from the kernel once.
 void conn_peer(struct conn *c);
 // limit_rate_after is used up: the kernel paces from now on.

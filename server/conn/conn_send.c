@@ -10,8 +10,9 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/net/sockopt.h"
-#include "server/conn/conn_priv.h"
 #include "server/bounds.h"
+#include "server/conn/conn_priv.h"
+#include "server/log/log_writer.h"
 #include "server/request/request.h"
 #include "server/worker.h"
 
@@ -77,6 +78,15 @@ void conn_start_pacing(struct conn *c)
     apply_pacing(c);
 }
 
+// Whoever gets an answer may look for its line in the error log, and with nginx finds it there. The
+// line is written by the ring; a log that takes long is not waited for.
+static void wait_for_log(struct conn *c)
+{
+    c->awaits_log = true;
+    list_append(&c->worker->log_waiters, &c->idle_node);
+    conn_deadline(c, LOG_WAIT_MS);
+}
+
 void conn_send_response(struct conn *c)
 {
     if (c->step == CONN_closing)
@@ -85,7 +95,19 @@ void conn_send_response(struct conn *c)
     conn_no_deadline(c);
     c->keep_alive = c->request->keep_alive && !c->draining;
     apply_pacing(c);
+    if (c->request->logged && log_writers_errors_pending(c->worker))
+        wait_for_log(c);
+    else
+        drive(c);
+}
+
+void conn_log_settled(struct conn *c)
+{
+    list_remove(&c->idle_node);
+    c->awaits_log = false;
+    conn_no_deadline(c);
     drive(c);
+    conn_pump(c);
 }
 
 void conn_writable(struct op *op, int32_t res, uint32_t flags)
@@ -233,6 +255,10 @@ void conn_timed_out(struct conn *c)
         answer_timeout(c);
         break;
     case CONN_send:
+        if (c->awaits_log) {
+            conn_log_settled(c);
+            break;
+        }
         c->reset_on_close = c->request->location->reset_timedout_connection;
         request_log(c->request, LOG_LEVEL_INFO, ETIMEDOUT, "client timed out");
         conn_close(c);

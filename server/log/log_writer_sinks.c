@@ -126,3 +126,17 @@ void log_writers_use(struct worker *w, const struct log_use *chain)
     else
         log_use(chain_of(w, chain));
 }
+
+bool log_writers_errors_pending(const struct worker *w)
+{
+    if (w->logs == NULL)
+        return false;
+    for (const struct log_chain *c = w->logs->chains; c != NULL; c = c->next) {
+        for (const struct log_sink *s = &c->sinks[0].sink; s != NULL; s = s->next) {
+            const struct log_writer *lw = container_of(s, struct writer_sink, sink)->writer;
+            if (op_in_flight(&lw->op) || log_writer_holds(lw))
+                return true;
+        }
+    }
+    return false;
+}

@@ -11,11 +11,14 @@ int phase_server_rewrite(struct request *r)
     return program_run(r, r->server->rewrite);
 }
 
+// An `if` that was true has changed the location; after a wait the program that met it goes on.
 int phase_rewrite(struct request *r)
 {
-    if (r->location->rewrite == NULL)
+    if (r->step == 0)
+        r->program = r->location->rewrite;
+    if (r->program == NULL)
         return PHASE_NEXT;
-    return program_run(r, r->location->rewrite);
+    return program_run(r, r->program);
 }
 
 int phase_post_rewrite(struct request *r)

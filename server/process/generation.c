@@ -11,6 +11,7 @@
 #include "server/limits/zone.h"
 #include "server/process/pidfile.h"
 #include "server/process/preflight.h"
+#include "server/process/privileges.h"
 #include "server/process/report.h"
 #include "version.h"
 
@@ -102,6 +103,7 @@ int generation_make(struct generation *g, struct config *config, const char *pre
 
     memset(g, 0, sizeof(*g));
     g->config = config;
+    privileges_raise_memlock();
     rc = make(g, prefix, listeners, use);
     if (rc == -ENOMEM)
         report(LOG_LEVEL_EMERG, ENOMEM, "the configuration could not be set up");

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -105,4 +106,12 @@ int privileges_drop(const struct identity *id)
     if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
         log_alert(errno, "prctl(PR_SET_DUMPABLE) failed");
     return 0;
+}
+
+void privileges_raise_memlock(void)
+{
+    static const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+
+    if (geteuid() == 0 && setrlimit(RLIMIT_MEMLOCK, &none) != 0)
+        log_info(errno, "setrlimit(RLIMIT_MEMLOCK) failed");
 }

@@ -28,3 +28,8 @@ must_check int identity_find(const struct main_conf *conf, struct identity *id, 
 // Groups, user, capabilities; core dumps stay possible, new privileges do not. Before the process
 // has a second thread. 0 or -errno with a line logged.
 must_check int privileges_drop(const struct identity *id);
+
+// Rings and their buffers count against the locked memory of an unprivileged user: some 60 workers
+// reach the usual 8 MiB. Root lifts the limit for itself and for what it starts; others keep
+// theirs, and the refusal of a ring says what to do.
+void privileges_raise_memlock(void);

@@ -160,8 +160,6 @@ static int rewrite(struct request *r, const struct instruction *in, bool *stop)
     }
     int rc = change_path(r, in, to);
     r->uri_changed = in->flag != REWRITE_BREAK;
-    if (in->flag == REWRITE_BREAK)
-        r->rewrite_break = true;
     *stop = in->flag == REWRITE_LAST || in->flag == REWRITE_BREAK;
     return rc;
 }
@@ -204,7 +202,6 @@ static int run_one(struct request *r, const struct instruction *in, bool waited,
     case DO_REWRITE:
         return rewrite(r, in, stop);
     case DO_BREAK:
-        r->rewrite_break = true;
         *stop = true;
         return PHASE_NEXT;
     }

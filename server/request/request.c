@@ -190,7 +190,6 @@ int request_internal_redirect(struct request *r, struct sv path, struct sv args)
         return rc;
     r->internal = true;
     r->uri_changed = false;
-    r->rewrite_break = false;
     return PHASE_RELOCATE;
 }
 
@@ -209,6 +208,5 @@ int request_named_location(struct request *r, struct sv name)
     r->internal = true;
     r->location = l;
     r->uri_changed = false;
-    r->rewrite_break = false;
     return PHASE_TO_NAMED;
 }

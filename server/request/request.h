@@ -56,7 +56,6 @@ struct request {
     bool uri_changed;            // by rewrite
     bool internal;               // after an internal redirect
     bool error_page_seen;        // inside error_page
-    bool rewrite_break;          // `break` or `rewrite ... break`
     bool body_done;              // the request body, if any, has been read and dropped
     bool expect_tested;          // 100 Continue was sent or is out of place
     bool keep_alive;             // connection may go on after this response
@@ -64,11 +63,12 @@ struct request {
     bool allow_ranges;
     bool limit_rate_set;
     bool headers_added;          // add_header and expires are in the response already
+    bool logged;                 // wrote to the error log
     bool pipelined;              // its first bytes had come before the answer to the one before it
     bool head_excess;            // bytes of a rejected head were thrown away: linger before closing
     unsigned rejected;           // status the head itself has earned; 0 none
     unsigned step;               // a phase's own progress over waits; 0 when it begins
-    void *phase_data;            // the same, for what does not fit a number
+    const struct program *program; // the rewrite phase's
     unsigned error_status;       // status that led to error_page (err_status); 0 none
 
     struct limit_state limits;   // limit_req, limit_conn

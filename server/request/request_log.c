@@ -53,6 +53,7 @@ void request_log(struct request *r, enum log_level level, int err, const char *f
 
     if (!log_wants(level))
         return;
+    r->logged = true;
     va_start(args, fmt);
     int n = vsnprintf(t.bytes, sizeof(t.bytes), fmt, args);
     va_end(args);

@@ -146,3 +146,41 @@ Test(open, every_step_of_a_symlink_policy_may_fail, .timeout = 60)
     }
     fixture_stop();
 }
+
+// `if` may exchange the location before another look-up waits: what was run before the wait must
+// not run again, and the program that met the `if` goes on (it once went on with the `if`'s own).
+Test(open, waiting_at_every_look_up_changes_no_answer, .timeout = 60)
+{
+    static const char *const paths[] = {
+        "/if/x", "/if/x?q=1", "/try/small", "/try/none", "/try/dir", "/index/", "/index/deep/",
+        "/ifconf/small", "/none", "/small", "/errors/none",
+    };
+
+    scenes_start(
+        "location /if/ { set $x 1; if ($arg_q) { set $x 2; set $x \"$x-3\"; }"
+        " if (-f $document_root/small) { set $file yes; set $x \"$x-4\"; }"
+        " if (!-e $document_root/none) { set $missing yes; }"
+        " if (-d $document_root) { set $dir yes; }"
+        " return 200 \"$x $file $missing $dir\"; }"
+        "location /try/ { try_files /none /more/none /small =404; }"
+        "location /index/ { index none small-not-there index.none; }"
+        "location /ifconf/ { if (-f $document_root/small) { add_header X-In yes; }"
+        " rewrite ^ /small break; }"
+        "location /errors/ { error_page 404 /small; }");
+    for (size_t i = 0; i < array_len(paths); i++) {
+        char text[200];
+        snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                 paths[i]);
+        struct bytes expected = client_fetch(text);
+        fault_order(&(struct fault){.calls = FAULT_OPENAT2, .err = EAGAIN});
+        struct bytes got = client_fetch(text);
+        faults_end();
+        bytes_normalise(&expected);
+        bytes_normalise(&got);
+        bytes_expect(&got, &expected, paths[i]);
+        cr_assert_gt(got.n, 0);
+        bytes_free(&got);
+        bytes_free(&expected);
+    }
+    fixture_stop();
+}

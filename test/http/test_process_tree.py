@@ -420,3 +420,20 @@ def test_started_with_standard_descriptors_closed(launch, closed):
     assert used() - before < 0.3, "a process is spinning"
     server.signal(signal.SIGQUIT)
     assert server.wait_exit() == 0
+
+
+def may_raise_limits():
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"^CapEff:\s*(\w+)", status, re.M)[1], 16) >> 24 & 1 == 1
+
+
+@pytest.mark.millrace_only
+@pytest.mark.skipif(not may_raise_limits(), reason="needs CAP_SYS_RESOURCE to lift the limit")
+def test_locked_memory_is_no_limit_for_many_workers(launch):
+    server = launch(http=HTTP, files=FILES)
+
+    def lifted(pid):
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        return re.search(r"^Max locked memory +unlimited +unlimited ", limits, re.M)
+
+    assert server.children() and all(map(lifted, server.children()))
