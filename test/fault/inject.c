@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Preloaded into a server under test: makes every Nth call of some system calls fail or fall
-// short. MILLRACE_FAULT is "CALL=WHAT/N", comma separated: WHAT is `short` or an errno's number.
-// Sends on anything but a TCP socket (logs, the process tree) pass untouched.
+// Preloaded into a server under test: makes every Nth call of some system calls fail or fall short.
+// MILLRACE_FAULT is "CALL=WHAT/N", comma separated: WHAT is `short` or an errno's number. Sends on
+// anything but a TCP socket (logs, the process tree) pass untouched. Calls by way of syscall(2) are
+// seen as well. The name of a fault is written to the file MILLRACE_FAULT_SEEN when it strikes
+// first, so that a test can tell that it did.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 enum { SHORT = -1 };
 
@@ -21,7 +28,10 @@ struct fault {
     int what; // 0: none, SHORT, or an errno
     unsigned every;
     atomic_uint calls;
+    atomic_bool seen;
 };
+
+static int seen_fd = -1;
 
 static struct fault faults[] = {
     {.name = "sendfile"}, {.name = "send"}, {.name = "read"},
@@ -49,6 +59,8 @@ __attribute__((constructor)) static void read_faults(void)
     char *save = NULL;
 
     snprintf(text, sizeof(text), "%s", getenv("MILLRACE_FAULT") ? getenv("MILLRACE_FAULT") : "");
+    if (getenv("MILLRACE_FAULT_SEEN") != NULL)
+        seen_fd = open(getenv("MILLRACE_FAULT_SEEN"), O_WRONLY | O_APPEND | O_CLOEXEC);
     for (char *one = strtok_r(text, ",", &save); one != NULL; one = strtok_r(NULL, ",", &save))
         read_one(one);
 }
@@ -68,7 +80,11 @@ static int due(struct fault *fault)
 {
     if (fault->what == 0 || fault->every == 0)
         return 0;
-    return atomic_fetch_add(&fault->calls, 1) % fault->every == fault->every - 1 ? fault->what : 0;
+    if (atomic_fetch_add(&fault->calls, 1) % fault->every != fault->every - 1)
+        return 0;
+    if (!atomic_exchange(&fault->seen, true))
+        dprintf(seen_fd, "%s\n", fault->name);
+    return fault->what;
 }
 
 static size_t shorter(size_t length)
@@ -181,4 +197,25 @@ ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int fl
 ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
 {
     return preadv2(fd, iov, count, offset, flags);
+}
+
+long syscall(long number, ...)
+{
+    va_list args;
+    long a[6];
+
+    va_start(args, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(args, long);
+    va_end(args);
+    switch (number) {
+    case SYS_sendto:
+        return send((int)a[0], (void *)a[1], (size_t)a[2], (int)a[3]);
+    case SYS_sendmsg:
+        return sendmsg((int)a[0], (struct msghdr *)a[1], (int)a[2]);
+    case SYS_preadv2:
+        return preadv2((int)a[0], (struct iovec *)a[1], (int)a[2], (off_t)a[3], (int)a[5]);
+    default:
+        return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    }
 }
