@@ -23,7 +23,8 @@
 // Accepting that was not refused for so long is well again: the next refusal gets a line.
 #define ACCEPT_CALM_MS 10000
 #define SEND_RETRY_MS 10              // pause of sending when the kernel had no memory for it
-// An idle connection may still send a request when a drain begins.
-#define DRAIN_IDLE_GRACE_MS 250
+// An idle connection may still send a request when a drain begins: its client may be reading an
+// answer that the kernel took long ago. keepalive_min_timeout makes it longer.
+#define DRAIN_IDLE_GRACE_MS 1000
 #define REUSE_WARN_MS 1000 // between two lines about idle connections closed for new ones
 #define LOG_WAIT_MS 20     // a response waits for its error line at most so long

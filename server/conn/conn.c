@@ -267,7 +267,7 @@ void conn_drain(struct conn *c)
     c->draining = true;
     // A next request may be on its way: it is answered, with Connection: close, if it comes soon.
     if (c->step == CONN_idle && c->requests != 0)
-        conn_deadline(c, DRAIN_IDLE_GRACE_MS);
+        conn_deadline(c, max_of(DRAIN_IDLE_GRACE_MS, (int64_t)c->idle_min_ms));
 }
 
 void conn_peer(struct conn *c)

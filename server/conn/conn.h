@@ -49,6 +49,7 @@ struct conn {
     bool awaits_log;           // on worker.log_waiters: its error line goes to the disk first
     bool draining;             // close when the request under way is answered
     bool cork_set;
+    uint32_t idle_min_ms;      // keepalive_min_timeout of the last request's location
     uint32_t requests;         // begun on this connection
     struct worker *worker;
     const struct listen_conf *listen;

@@ -169,8 +169,10 @@ void conn_end_request(struct conn *c)
 static void go_idle(struct conn *c)
 {
     struct worker *w = c->worker;
-    int64_t timeout = c->request->location->keepalive_timeout;
+    const struct location_conf *l = c->request->location;
+    int64_t timeout = l->keepalive_timeout;
 
+    c->idle_min_ms = (uint32_t)min_of(l->keepalive_min_timeout, (int64_t)UINT32_MAX);
     conn_end_request(c);
     conn_set_step(c, CONN_idle);
     list_append(&w->idle, &c->idle_node);

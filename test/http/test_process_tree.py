@@ -437,3 +437,17 @@ def test_locked_memory_is_no_limit_for_many_workers(launch):
         return re.search(r"^Max locked memory +unlimited +unlimited ", limits, re.M)
 
     assert server.children() and all(map(lifted, server.children()))
+
+
+@pytest.mark.millrace_only
+def test_idle_connection_may_ask_again_after_a_drain_began(launch):
+    http = HTTP.replace("server {", "keepalive_min_timeout 3s; server {", 1)
+    server = launch(http=http, files=FILES)
+    with server.client() as client:
+        assert client.request("/f.txt").status == 200
+        server.signal(signal.SIGQUIT)
+        time.sleep(1.5)
+        answer = client.request("/f.txt")
+        assert (answer.status, answer["Connection"]) == (200, "close")
+        assert client.is_closed()
+    assert server.wait_exit(10) == 0
