@@ -139,7 +139,7 @@ static size_t feed_body(struct conn *c, const char *data, size_t n)
     r->request_length += used;
     if (got == H1_MORE) {
         if (c->step == CONN_body)
-            conn_deadline(c, r->location->lingering_timeout);
+            conn_body_deadline(c);
         return used;
     }
     if (got != H1_DONE)

@@ -10,6 +10,7 @@ void conn_set_step(struct conn *c, enum conn_step step);
 // The present step may last this long from now on.
 void conn_deadline(struct conn *c, int64_t delay_ms);
 void conn_no_deadline(struct conn *c);
+void conn_body_deadline(struct conn *c);
 // The deadline has passed.
 void conn_timed_out(struct conn *c);
 

@@ -208,6 +208,14 @@ static void finish_connection(struct conn *c)
         conn_close(c);
 }
 
+// Between two parts of a body that is read to be dropped.
+void conn_body_deadline(struct conn *c)
+{
+    const struct location_conf *l = c->request->location;
+
+    conn_deadline(c, min_of(l->lingering_timeout, l->client_body_timeout));
+}
+
 void conn_response_sent(struct conn *c)
 {
     struct request *r = c->request;
@@ -219,7 +227,7 @@ void conn_response_sent(struct conn *c)
         }
         if (!c->eof) {
             conn_set_step(c, CONN_body);
-            conn_deadline(c, r->location->lingering_timeout);
+            conn_body_deadline(c);
             return;
         }
     }

@@ -23,6 +23,7 @@ HTTP = """
         keepalive_timeout 1s;
         location /reset/ { reset_timedout_connection on; }
         location /slowbody { return 200 x; }
+        location /bodytimeout { lingering_timeout 30s; return 200 x; }
         location = /status { stub_status; }
     }
     server { listen 127.0.0.1:@PORT1@; keepalive_timeout 60s; keepalive_time 1s;
@@ -67,6 +68,17 @@ def test_slow_headers_are_logged_as_408(site):
         client.rest()
     site.log_line(r"^/slowheaders 408 0$")
     site.wait_log(r"\[info\].*client timed out.*while reading client request headers")
+
+
+@pytest.mark.millrace_only
+def test_client_body_timeout_bounds_a_body_that_is_dropped(site):
+    """nginx waits for lingering_timeout alone."""
+    start = time.monotonic()
+    with site.client() as client:
+        client.send("POST /bodytimeout HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nxy")
+        assert client.response().body == b"x"
+        assert client.rest() == b""
+    drop_time(1, start)
 
 
 def test_slow_body(site):
