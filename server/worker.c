@@ -229,8 +229,11 @@ static void end_of_turn(struct ring_hook *hook)
     struct worker *w = container_of(hook, struct worker, turn);
 
     log_writers_turn(w);
-    while (!list_empty(&w->log_waiters) && !log_writers_errors_pending(w)) {
+    // In the order of their tickets.
+    while (!list_empty(&w->log_waiters)) {
         struct conn *c = list_first(&w->log_waiters, struct conn, idle_node);
+        if (!log_writers_errors_written(w, c->log_ticket))
+            break;
         conn_enter(c);
         conn_log_settled(c);
         conn_leave(c);

@@ -63,6 +63,7 @@ struct conn {
     uint32_t pending_off, pending_len, pending_cap;
     uint64_t number;           // *N
     uint64_t start_ms;         // monotonic
+    uint64_t log_ticket;       // what awaits_log waits for
     uint64_t deadline_ms;      // what the step allows; UINT64_MAX: no limit
     uint64_t linger_until_ms;
     uint64_t pacing;           // bytes per second the socket is paced at, 0 none

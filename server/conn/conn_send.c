@@ -83,8 +83,14 @@ void conn_start_pacing(struct conn *c)
 static void wait_for_log(struct conn *c)
 {
     c->awaits_log = true;
+    c->log_ticket = log_writers_error_ticket(c->worker);
     list_append(&c->worker->log_waiters, &c->idle_node);
     conn_deadline(c, LOG_WAIT_MS);
+}
+
+static bool must_wait_for_log(const struct worker *w)
+{
+    return !log_writers_errors_written(w, log_writers_error_ticket(w));
 }
 
 void conn_send_response(struct conn *c)
@@ -95,7 +101,7 @@ void conn_send_response(struct conn *c)
     conn_no_deadline(c);
     c->keep_alive = c->request->keep_alive && !c->draining;
     apply_pacing(c);
-    if (c->request->logged && log_writers_errors_pending(c->worker))
+    if (c->request->logged && must_wait_for_log(c->worker))
         wait_for_log(c);
     else
         drive(c);

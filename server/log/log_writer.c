@@ -262,7 +262,7 @@ static void take_filling(struct log_writer *lw)
     struct log_buffer empty = lw->flight;
 
     end_member(lw);
-
+    lw->flight_ticket = lw->worker->logs->error_tickets;
     lw->flight = lw->filling;
     lw->filling = empty;
     empty_buffer(&lw->filling);
@@ -335,8 +335,10 @@ static void wrote(struct log_writer *lw, int32_t res)
     }
     bool more = lw->again || in_flight(lw) != 0;
     lw->again = false;
-    if (in_flight(lw) == 0)
+    if (in_flight(lw) == 0) {
+        lw->done_ticket = lw->flight_ticket;
         empty_flight(lw);
+    }
     if (more)
         log_writer_due(lw);
     else

@@ -29,8 +29,10 @@ void log_writer_add(struct worker *w, const struct log_file *file, const char *l
 // open as `policy` says, or for a short while when it is NULL.
 void log_writer_add_path(struct worker *w, const struct log_path_policy *policy, const char *path,
                          const char *line, size_t n);
-// Is any line of an error log not written yet?
-bool log_writers_errors_pending(const struct worker *w);
+// Stands for all lines of error logs so far; and are those lines written (or dropped)? Lines that
+// come later keep nobody waiting.
+uint64_t log_writers_error_ticket(const struct worker *w);
+bool log_writers_errors_written(const struct worker *w, uint64_t ticket);
 // Submits what is due; called once each turn.
 void log_writers_turn(struct worker *w);
 // After the master reopened files (USR1), or when a worker must reopen by itself (paths with

@@ -40,6 +40,8 @@ struct log_writer {
     size_t written;              // of flight
     size_t buffer;               // the largest `buffer` asked for
     struct log_gzip *gzip;       // of the file's level; made with the first line
+    // error_tickets given out when `flight` was taken, and when the last flight arrived.
+    uint64_t flight_ticket, done_ticket;
     bool again;                  // what gathered behind the operation in flight is due as well
     bool error_log;              // of the main error log: its own trouble cannot be written to it
     bool alerted;
@@ -67,6 +69,7 @@ struct log_writers {
     unsigned ncaches;
     struct list retired;
     struct log_chain *chains; // the main one first
+    uint64_t error_tickets;   // one for each line of an error log
 };
 
 void log_writer_init(struct log_writer *lw, struct worker *w, const struct log_file *file);

@@ -35,6 +35,7 @@ static void emit(struct log_sink *sink, enum log_level level, const char *line, 
 {
     struct log_writer *lw = container_of(sink, struct writer_sink, sink)->writer;
 
+    lw->worker->logs->error_tickets++;
     log_writer_append(lw, line, n);
     log_writer_due(lw);
     // A line for several sinks is submitted once, with the last of them: two may be of one file.
@@ -127,16 +128,25 @@ void log_writers_use(struct worker *w, const struct log_use *chain)
         log_use(chain_of(w, chain));
 }
 
-bool log_writers_errors_pending(const struct worker *w)
+uint64_t log_writers_error_ticket(const struct worker *w)
+{
+    return w->logs != NULL ? w->logs->error_tickets : 0;
+}
+
+static bool is_written(const struct log_writer *lw, uint64_t ticket)
+{
+    return lw->done_ticket >= ticket || (!op_in_flight(&lw->op) && !log_writer_holds(lw));
+}
+
+bool log_writers_errors_written(const struct worker *w, uint64_t ticket)
 {
     if (w->logs == NULL)
-        return false;
+        return true;
     for (const struct log_chain *c = w->logs->chains; c != NULL; c = c->next) {
         for (const struct log_sink *s = &c->sinks[0].sink; s != NULL; s = s->next) {
-            const struct log_writer *lw = container_of(s, struct writer_sink, sink)->writer;
-            if (op_in_flight(&lw->op) || log_writer_holds(lw))
-                return true;
+            if (!is_written(container_of(s, struct writer_sink, sink)->writer, ticket))
+                return false;
         }
     }
-    return false;
+    return true;
 }

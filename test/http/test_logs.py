@@ -287,3 +287,10 @@ def test_cached_log_path_keeps_the_renamed_file(launch):
     server.path("logs/c-a").rename(server.path("logs/moved"))
     server.fetch("/cached3?n=a")
     assert eventually(lambda: server.read("logs/moved") == "/cached1\n/cached2\n/cached3\n")
+
+
+def test_error_line_is_there_when_the_answer_is(launch):
+    server = launch(http=HTTP, files=FILES)
+    for number in range(100):
+        assert server.fetch(f"/not-there-{number}").status == 404
+        assert f"not-there-{number}\" failed" in server.read("error.log")
