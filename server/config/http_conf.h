@@ -59,7 +59,6 @@ struct http_conf {
     unsigned cache_count;          // open_file_cache definitions (file_cache_policy.index)
     unsigned log_path_caches;      // open_log_file_cache definitions (log_path_policy.index)
     uint32_t var_slots;            // size of a request's value cache
-    bool needs_peer_address;       // some log or variable asks for it
     int64_t server_names_in_use;   // any listen has more than one server
 };
 

@@ -48,7 +48,6 @@ struct conn {
     bool pumping;              // pending bytes are being fed
     bool awaits_log;           // on worker.log_waiters: its error line goes to the disk first
     bool draining;             // close when the request under way is answered
-    bool cork_set;
     uint32_t idle_min_ms;      // keepalive_min_timeout of the last request's location
     uint32_t requests;         // begun on this connection
     struct worker *worker;
@@ -65,7 +64,6 @@ struct conn {
     uint64_t start_ms;         // monotonic
     uint64_t log_ticket;       // what awaits_log waits for
     uint64_t deadline_ms;      // what the step allows; UINT64_MAX: no limit
-    uint64_t linger_until_ms;
     uint64_t pacing;           // bytes per second the socket is paced at, 0 none
     union {
         struct sockaddr sa;

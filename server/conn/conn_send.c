@@ -190,9 +190,8 @@ static void go_idle(struct conn *c)
 static void linger(struct conn *c)
 {
     const struct location_conf *l = c->request->location;
-
-    c->linger_until_ms = clock_mono_ms() + (uint64_t)l->lingering_time;
     int64_t timeout = min_of(l->lingering_timeout, l->lingering_time);
+
     conn_end_request(c);
     conn_set_step(c, CONN_linger);
     shutdown(c->fd, SHUT_WR);

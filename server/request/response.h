@@ -37,9 +37,7 @@ struct response {
     int64_t content_length;    // -1: unknown
     bool no_content_type, accept_ranges, no_body;
     bool header_sent;
-    bool redirect_absolute_done;
-    bool described;            // a handler filled it in
-    struct header *headers, **headers_tail; // further ones in order
+    struct header *headers;    // further ones in order
     struct open_file *file;    // held until the response ends; NULL: none
     struct slice *body;        // first not wholly sent
     uint64_t gzip_in, gzip_out; // bytes of the body before and after compression; 0: none
