@@ -84,13 +84,22 @@ void clock_update(void)
 
     clock_gettime(CLOCK_MONOTONIC, &mono);
     clock_gettime(CLOCK_REALTIME, &real);
-    now.mono_ms = (uint64_t)mono.tv_sec * 1000 + (uint64_t)mono.tv_nsec / 1000000;
+    now.mono_ns = (uint64_t)mono.tv_sec * 1000000000 + (uint64_t)mono.tv_nsec;
+    now.mono_ms = now.mono_ns / 1000000;
     now.real_ms = (uint32_t)(real.tv_nsec / 1000000);
     if (real.tv_sec != now.real_s) {
         now.real_s = real.tv_sec;
         http_date_format(now.real_s, now.http_date);
         format_local(&now);
     }
+}
+
+uint64_t clock_read_ns(void)
+{
+    struct timespec mono;
+
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    return (uint64_t)mono.tv_sec * 1000000000 + (uint64_t)mono.tv_nsec;
 }
 
 const struct clock_now *clock_now(void)

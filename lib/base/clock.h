@@ -11,6 +11,7 @@
 
 struct clock_now {
     uint64_t mono_ms; // CLOCK_MONOTONIC
+    uint64_t mono_ns; // the same
     int64_t real_s;   // seconds since the epoch, CLOCK_REALTIME
     uint32_t real_ms; // 0-999 within the second
     char http_date[30];  // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), terminated
@@ -29,6 +30,9 @@ static inline uint64_t clock_mono_ms(void)
 {
     return clock_now()->mono_ms;
 }
+
+// Nanoseconds of CLOCK_MONOTONIC right now.
+uint64_t clock_read_ns(void);
 
 #define HTTP_DATE_LEN 29
 
