@@ -27,4 +27,11 @@
 // answer that the kernel took long ago. keepalive_min_timeout makes it longer.
 #define DRAIN_IDLE_GRACE_MS 1000
 #define REUSE_WARN_MS 1000 // between two lines about idle connections closed for new ones
+// A turn of the loop with less other work than this has nothing else to do: handshakes may go on
+// for HANDSHAKE_FREE_NS. Otherwise they get as much time as the other work took.
+#define HANDSHAKE_IDLE_NS (20 * 1000)
+#define HANDSHAKE_FREE_NS (500 * 1000)
 #define LOG_WAIT_MS 20     // a response waits for its error line at most so long
+// The session ticket keys are changed once in a session's life, but not more often than this.
+#define TICKET_ROTATE_MIN_MS 1000
+#define TICKET_RETRY_MS 60000 // after a change that failed for want of random bytes

@@ -62,7 +62,7 @@ static int run_test(const struct cmdline *c, const struct config_source *source,
     if (!c->quiet)
         fprintf(stderr, "millrace: the configuration file %s syntax is ok\n", source->file);
     listeners_init(&listeners);
-    if (generation_make(&g, config, source->prefix, &listeners, GENERATION_TEST) != 0)
+    if (generation_make(&g, config, source->prefix, &listeners, NULL, GENERATION_TEST) != 0)
         return 1;
     log_use(before);
     if (!c->quiet)

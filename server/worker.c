@@ -12,10 +12,14 @@
 #include "lib/base/log.h"
 #include "lib/base/regex.h"
 #include "lib/base/sys.h"
+#include "lib/tls/kernel.h"
+#include "lib/tls/tls.h"
 #include "server/conn/conn.h"
+#include "server/conn/conn_tls.h"
 #include "server/bounds.h"
 #include "server/filters/gzip_cache.h"
 #include "server/log/log_writer.h"
+#include "server/tls/kernel_support.h"
 
 #define CHUNKS_KEPT 256 // arena chunks a worker keeps for its next requests
 
@@ -228,6 +232,7 @@ static void end_of_turn(struct ring_hook *hook)
 {
     struct worker *w = container_of(hook, struct worker, turn);
 
+    conn_handshakes_run(w);
     log_writers_turn(w);
     // In the order of their tickets.
     while (!list_empty(&w->log_waiters)) {
@@ -256,6 +261,19 @@ static int open_listeners(struct worker *w, const struct worker_setup *setup)
     return 0;
 }
 
+// OpenSSL talks through the socket only where that may end in the kernel.
+static bool wants_kernel_tls(const struct http_conf *http)
+{
+    if (http == NULL || server_tls_kernel()->error != 0)
+        return false;
+    for (unsigned i = 0; i < http->nservers; i++) {
+        const struct tls_context *context = http->servers[i]->tls.context;
+        if (context != NULL && context->kernel)
+            return true;
+    }
+    return false;
+}
+
 static int init(struct worker *w, const struct worker_setup *setup)
 {
     char why[512];
@@ -270,6 +288,8 @@ static int init(struct worker *w, const struct worker_setup *setup)
     list_init(&w->conns);
     list_init(&w->idle);
     list_init(&w->log_waiters);
+    list_init(&w->handshakes);
+    w->kernel_tls = wants_kernel_tls(w->config->http);
     timer_init(&w->accept_retry, retry_accepting);
     timer_init(&w->drain_deadline, drain_expired);
     w->turn.run = end_of_turn;
@@ -279,7 +299,8 @@ static int init(struct worker *w, const struct worker_setup *setup)
         return rc;
     }
     w->scratch = malloc(WORKER_SCRATCH);
-    if (w->scratch == NULL)
+    w->plain = malloc(TLS_RECORD_MAX);
+    if (w->scratch == NULL || w->plain == NULL)
         return -ENOMEM;
     unsigned caches = w->config->http != NULL ? w->config->http->cache_count : 0;
     rc = file_table_init(&w->files, &w->ring, caches);
@@ -322,6 +343,8 @@ static void free_pools(struct worker *w)
     arena_pool_drain(&w->chunks);
     regex_thread_end();
     free(w->scratch);
+    free(w->plain);
+    record_buffers_free(w);
     free(w->listeners);
 }
 

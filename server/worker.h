@@ -11,6 +11,7 @@
 #include "lib/ring/ring.h"
 #include "server/config/http_conf.h"
 #include "server/process/stats.h"
+#include "server/transport/records.h"
 
 struct listener {
     struct worker *worker;
@@ -56,6 +57,12 @@ struct worker {
     struct ring_hook turn;
     struct gzip_cache *gzip_cache; // made at first use
     char *scratch;               // WORKER_SCRATCH bytes
+    struct list handshakes;      // connections whose handshake has work to do, in turn
+    int64_t handshake_debt_ns;   // time that handshakes had and other work has not had yet
+    char *plain;                 // TLS_RECORD_MAX bytes: what a record held
+    char *record_buffers[RECORD_BUFFERS_KEPT];
+    unsigned nrecord_buffers;
+    bool kernel_tls;             // it may be there, and a server wants it
     uint64_t *connection_counter; // *N, unique in the silo
 };
 

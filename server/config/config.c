@@ -11,6 +11,7 @@
 #include "server/directives/log_default.h"
 #include "server/config/http_conf.h"
 #include "server/process/report.h"
+#include "server/vars/vars.h"
 #include "version.h"
 
 struct load {
@@ -120,6 +121,7 @@ static int finish_http(struct load *l)
     if (rc == 0)
         rc = var_registry_check(&http->vars, l->error);
     http->var_slots = http->vars.slots;
+    http->tls_facts_wanted = vars_tls_facts_wanted(&http->vars);
     return rc;
 }
 

@@ -54,6 +54,7 @@ struct main_conf {
     struct silo_line *silo_lines;
     struct sv working_directory;
     int64_t http_seen, events_seen;
+    int64_t ssl_objects_inheritable;
 };
 
 struct http_conf;

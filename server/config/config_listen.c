@@ -7,6 +7,7 @@
 #include "server/config/config_priv.h"
 #include "server/directives/listen_line.h"
 #include "server/config/name_table.h"
+#include "server/process/report.h"
 
 struct address_server { // a server of an address, in order of the file
     struct server_conf *server;
@@ -15,6 +16,7 @@ struct address_server { // a server of an address, in order of the file
 
 struct address {
     struct listen_conf *listen;
+    bool ssl_before, ssl_settled, ssl_changed; // see note_protocols()
     struct address_server *servers, **tail;
     struct address *next;
 };
@@ -55,6 +57,7 @@ static struct address *new_address(struct gather *g, const struct listen_line *l
     l->options = line->options;
     l->where = line->where;
     l->bound_by_set = line->set;
+    l->ssl = line->ssl;
     a->listen = l;
     a->tail = &a->servers;
     *g->tail = a;
@@ -97,6 +100,32 @@ static int take_options(struct gather *g, const struct listen_line *line,
     return 0;
 }
 
+// `ssl` once said counts for the address. nginx warns of lines that differ in it, but lets the
+// first line, or the one with the options of the socket, say it alone.
+static void note_protocols(const struct listen_line *line, struct address *a)
+{
+    struct listen_conf *l = a->listen;
+    bool differs = a->ssl_settled && line->ssl != a->ssl_before;
+    char text[NET_ADDRESS_TEXT_MAX];
+    bool redefined;
+
+    if (line->ssl && !l->ssl)
+        redefined = (l->bound_by_set && !line->set) || a->ssl_changed;
+    else if (!line->ssl && l->ssl)
+        redefined = line->set || differs;
+    else
+        redefined = (line->set && a->ssl_changed) || differs;
+    if (redefined) {
+        net_address_format(&l->address, true, text);
+        report(LOG_LEVEL_WARN, 0, "protocol options redefined for %s in %s:%u", text,
+               line->where->file, line->where->line);
+    }
+    a->ssl_changed = a->ssl_changed || line->ssl != l->ssl;
+    a->ssl_before = line->ssl && l->ssl;
+    a->ssl_settled = true;
+    l->ssl = l->ssl || line->ssl;
+}
+
 static int add_line(struct gather *g, const struct listen_line *line, struct server_conf *server)
 {
     int rc = 0;
@@ -104,11 +133,14 @@ static int add_line(struct gather *g, const struct listen_line *line, struct ser
     for (size_t i = 0; rc == 0 && i < line->addresses.count; i++) {
         const struct net_address *addr = &line->addresses.at[i];
         struct address *a = find_address(g, addr);
-        if (a == NULL)
+        bool known = a != NULL;
+        if (!known)
             a = new_address(g, line, addr);
         rc = a != NULL ? add_server(g, line, server, a) : -ENOMEM;
         if (rc == 0)
             rc = take_options(g, line, server, a->listen);
+        if (rc == 0 && known)
+            note_protocols(line, a);
     }
     return rc;
 }
@@ -188,6 +220,29 @@ static int build_names(struct gather *g, const struct address *a)
     return rc;
 }
 
+static int fail_certificate(const struct gather *g, const struct server_conf *s)
+{
+    return conf_fail(g->error, s->where, 0, "no \"ssl_certificate\" is defined for the "
+                     "\"listen ... ssl\" directive");
+}
+
+// A server without a certificate takes the default server's; where that refuses handshakes, there
+// is none to take.
+static int check_certificates(const struct gather *g, const struct address *a)
+{
+    const struct server_conf *fallback = a->listen->names.fallback;
+
+    if (!a->listen->ssl || fallback->tls.certificates != NULL)
+        return 0;
+    if (!fallback->tls.reject_handshake)
+        return fail_certificate(g, fallback);
+    for (const struct address_server *s = a->servers; s != NULL; s = s->next) {
+        if (!tls_conf_is_server(&s->server->tls))
+            return fail_certificate(g, s->server);
+    }
+    return 0;
+}
+
 static int publish(struct gather *g)
 {
     struct http_conf *http = g->config->http;
@@ -195,7 +250,9 @@ static int publish(struct gather *g)
     int rc = 0;
 
     for (const struct address *a = g->first; rc == 0 && a != NULL; a = a->next) {
-        rc = build_names(g, a);
+        rc = check_certificates(g, a);
+        if (rc == 0)
+            rc = build_names(g, a);
         *tail = a->listen;
         tail = &a->listen->next;
         http->nlistens++;

@@ -178,6 +178,8 @@ static int merge_server(const struct merge *m, const struct block *http, struct 
         s->name = SV("");
     int rc = merge_location(m, http->location, s->location);
     if (rc == 0)
+        rc = config_check_tls(m->config->http, s, m->error);
+    if (rc == 0)
         rc = merge_children(m, b);
     return rc != 0 ? rc : build_set(m, b, &s->locations);
 }

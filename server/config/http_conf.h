@@ -10,6 +10,7 @@
 #include "lib/net/listener.h"
 #include "lib/net/prefix.h"
 #include "server/config/config.h"
+#include "server/tls/tls_conf.h"
 
 struct charset_pair;
 struct limit_zone;
@@ -41,6 +42,7 @@ struct listen_conf {
     struct name_table names;
     const struct conf_node *where;
     bool explicit_default, bound_by_set;
+    bool ssl;                      // `ssl` was said for it
     int *fds;
     unsigned nfds;
     struct listen_conf *next;
@@ -58,6 +60,9 @@ struct http_conf {
     struct limit_zone *limit_zones; // server/limits/zone.h
     unsigned cache_count;          // open_file_cache definitions (file_cache_policy.index)
     unsigned log_path_caches;      // open_log_file_cache definitions (log_path_policy.index)
+    struct tls_cache_zone *tls_cache_zones;
+    struct tls_objects *tls_objects; // server/tls/objects.h
+    uint32_t tls_facts_wanted;     // which $ssl_ variables are used (lib/tls/facts.h)
     uint32_t var_slots;            // size of a request's value cache
     int64_t server_names_in_use;   // any listen has more than one server
 };
@@ -77,6 +82,7 @@ struct server_conf {
     int64_t ignore_invalid_headers, underscores_in_headers, merge_slashes;
     struct server_name **names;
     unsigned nnames;
+    struct tls_conf tls;
     const struct conf_node *where;
 };
 

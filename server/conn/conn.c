@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "server/conn/conn_priv.h"
+#include "server/conn/conn_tls.h"
 #include "server/bounds.h"
 #include "server/request/request.h"
 #include "server/worker.h"
@@ -38,6 +39,7 @@ static _Atomic int64_t *gauge_of(struct conn *c)
     switch ((enum conn_step)c->step) {
     case CONN_idle:
         return &s->waiting;
+    case CONN_handshake:
     case CONN_head:
         return &s->reading;
     case CONN_closing:
@@ -185,7 +187,10 @@ void conn_open(struct worker *w, struct listener *from, int fd)
     w->nconns++;
     conn_enter(c);
     conn_deadline(c, c->listen->names.fallback->client_header_timeout);
-    conn_start_receiving(c);
+    if (c->listen->ssl)
+        conn_handshake_begin(c);
+    else
+        conn_start_receiving(c);
     conn_leave(c);
 }
 
@@ -211,6 +216,7 @@ static void conn_destroy(struct conn *c)
         (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(c->fd);
     free(c->pending);
+    conn_tls_free(c);
     list_remove(&c->node);
     w->nconns--;
     stats_add(&w->stats->active, -1);
@@ -249,6 +255,9 @@ void conn_close(struct conn *c)
     check_magic(c, CONN_MAGIC);
     if (c->step == CONN_closing)
         return;
+    // A response that was not finished must not look as if it were.
+    if (c->step != CONN_handle && c->step != CONN_send)
+        conn_tls_goodbye(c);
     conn_set_step(c, CONN_closing);
     timer_cancel(&ring->wheel, &c->timer);
     list_remove(&c->idle_node);

@@ -14,10 +14,27 @@
 struct worker;
 struct request;
 struct listener;
+struct server_conf;
+struct tls;
+struct tls_facts;
+
+// Who makes the records of a TLS connection: $tls_transport, and the counters.
+#define CONN_SECURITIES(SECURITY)                                                      \
+    SECURITY(plain, "plain")             /* no TLS */                                  \
+    SECURITY(userspace, "userspace")     /* OpenSSL, both ways */                      \
+    SECURITY(kernel_send, "kernel-send") /* the kernel what is sent, OpenSSL the rest */ \
+    SECURITY(kernel, "kernel")           /* the kernel, both ways */
+
+enum conn_security {
+#define SECURITY(name, text) CONN_SECURITY_##name,
+    CONN_SECURITIES(SECURITY)
+#undef SECURITY
+};
 
 // Steps of a connection's life; the enum, the names for the log and the table of timeouts come from
 // here.
 #define CONN_STEPS(STEP)                                            \
+    STEP(handshake) /* TLS is being agreed on */                    \
     STEP(idle)      /* waits for the first byte of a request */     \
     STEP(head)      /* part of a request head has come */           \
     STEP(body)      /* answered; drops the rest of a request body */ \
@@ -54,6 +71,20 @@ struct conn {
     const struct listen_conf *listen;
     const struct transport *transport;
     struct request *request;   // NULL when idle
+    uint8_t security;          // enum conn_security; plain until the handshake is done
+    bool plain_on_tls;         // plain HTTP came where TLS is spoken: 497
+    bool early;                // what is read now is early data
+    bool records;              // what is received are records that OpenSSL opens
+    bool queued;               // on worker.handshakes, by idle_node
+    bool broken;               // the client is gone or out of step: nothing is said at the end
+    bool tls13;
+    bool client_cert;          // the client has shown a certificate
+    int32_t verify_error;      // X509_V_..., of that certificate
+    uint32_t batch;            // bytes that the userspace transport seals before it sends
+    char *cold;                // file bytes from the disk, to be sealed; of the worker's buffers
+    struct tls *tls;           // NULL: plain, or the kernel has both directions
+    struct tls_facts *facts;   // of a handshake whose struct tls is gone
+    const struct server_conf *tls_server; // chosen by SNI; NULL: none
     struct op recv, poll, fetch; // in flight: the connection stays
     struct timer timer;
     struct list node;          // worker.conns
@@ -64,6 +95,11 @@ struct conn {
     uint64_t start_ms;         // monotonic
     uint64_t log_ticket;       // what awaits_log waits for
     uint64_t deadline_ms;      // what the step allows; UINT64_MAX: no limit
+    uint64_t linger_end_ms;    // monotonic: lingering_time is over
+    uint32_t linger_ms;        // lingering_timeout
+    uint32_t linger_send_ms;   // send_timeout: between two successes of the kernel's
+    uint32_t linger_unsent;    // bytes it had left at the last look
+    uint64_t taken;            // bytes the kernel took, of any kind: progress
     uint64_t pacing;           // bytes per second the socket is paced at, 0 none
     union {
         struct sockaddr sa;

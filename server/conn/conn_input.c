@@ -11,12 +11,12 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "server/conn/conn_priv.h"
+#include "server/conn/conn_tls.h"
 #include "server/bounds.h"
 #include "server/request/request.h"
 #include "server/worker.h"
 
-// Puts bytes where the next request will find them. The connection closes when memory is out.
-static void keep_pending(struct conn *c, const char *data, size_t n)
+void conn_keep_pending(struct conn *c, const char *data, size_t n)
 {
     if (c->pending_off != 0 && c->pending_off == c->pending_len)
         c->pending_off = c->pending_len = 0;
@@ -40,7 +40,7 @@ static void keep_pending(struct conn *c, const char *data, size_t n)
     }
 }
 
-static void drop_pending(struct conn *c)
+void conn_drop_pending(struct conn *c)
 {
     free(c->pending);
     c->pending = NULL;
@@ -89,7 +89,9 @@ static void wait_for_head(struct conn *c)
     // A reset that comes together with the bytes may wake the receive only once for both, and it
     // looks again only where bytes or a FIN are left. Once in some thousand aborted requests such a
     // connection stayed until its timeout (6.18).
-    if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != EINTR) {
+    // EIO: the kernel's TLS has something for us that is not data.
+    if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != EINTR &&
+        errno != EIO) {
         conn_broken(c, errno);
         return;
     }
@@ -180,6 +182,9 @@ static size_t feed(struct conn *c, const char *data, size_t n, bool pipelined)
             at += feed_body(c, data + at, n - at);
             break;
         case CONN_linger:
+            conn_linger_on(c);
+            return n;
+        case CONN_handshake:
         case CONN_closing:
             return n;
         }
@@ -200,20 +205,20 @@ void conn_pump(struct conn *c)
             break;
     }
     if (c->pending != NULL && c->pending_off == c->pending_len)
-        drop_pending(c);
+        conn_drop_pending(c);
     c->pumping = false;
     if (c->step == CONN_closing)
         return;
     if (c->read_paused && c->pending_len - c->pending_off < CONN_PENDING_MAX / 2)
         conn_start_receiving(c);
-    else if (c->eof && c->step <= CONN_head)
+    else if (c->eof && (c->step == CONN_idle || c->step == CONN_head))
         conn_close(c);
 }
 
-static void take_in(struct conn *c, const char *data, size_t n)
+void conn_take_in(struct conn *c, const char *data, size_t n)
 {
     if (c->pending != NULL) {
-        keep_pending(c, data, n);
+        conn_keep_pending(c, data, n);
         conn_pump(c);
         return;
     }
@@ -221,15 +226,18 @@ static void take_in(struct conn *c, const char *data, size_t n)
     size_t used = feed(c, data, n, false);
     c->pumping = false;
     if (used < n && c->step != CONN_closing)
-        keep_pending(c, data + used, n - used);
+        conn_keep_pending(c, data + used, n - used);
 }
 
 // The client's FIN. What it has asked for is still answered, as nginx does for clients that close
 // their half.
-static void end_of_stream(struct conn *c)
+void conn_end_of_stream(struct conn *c)
 {
     c->eof = true;
     switch ((enum conn_step)c->step) {
+    case CONN_handshake:
+        conn_handshake_abandon(c, 0, "client closed the connection");
+        break;
     case CONN_head:
         request_note_line(c->request);
         c->request->response.status = 400;
@@ -251,13 +259,29 @@ static void end_of_stream(struct conn *c)
     }
 }
 
+static void received(struct conn *c, const char *bytes, size_t n)
+{
+    if (c->step == CONN_handshake)
+        conn_handshake_received(c, bytes, n);
+    else if (c->records)
+        conn_tls_received(c, bytes, n);
+    else
+        conn_take_in(c, bytes, n);
+}
+
 static void receive_ended(struct conn *c, int32_t res)
 {
     if (c->eof)
         return;
     switch (res) {
+    case -EIO:
+        if (c->security == CONN_SECURITY_plain || c->records)
+            conn_broken(c, EIO);
+        else if (conn_tls_control(c))
+            conn_start_receiving(c);
+        break;
     case 0:
-        end_of_stream(c);
+        conn_end_of_stream(c);
         break;
     case -ECANCELED:
         // Paused. Meanwhile there may be room again.
@@ -280,7 +304,7 @@ void conn_received(struct op *op, int32_t res, uint32_t flags)
     conn_enter(c);
     if (flags & IORING_CQE_F_BUFFER) {
         if (res > 0 && c->step != CONN_closing)
-            take_in(c, ring_buffer(&c->worker->ring, flags), (size_t)res);
+            received(c, ring_buffer(&c->worker->ring, flags), (size_t)res);
         ring_buffer_return(&c->worker->ring, flags);
     }
     if (c->step != CONN_closing && !op_in_flight(op))
@@ -291,6 +315,7 @@ void conn_received(struct op *op, int32_t res, uint32_t flags)
 void conn_broken(struct conn *c, int err)
 {
     log_write(LOG_LEVEL_INFO, c->number, err, "client closed the connection prematurely");
+    c->broken = true;
     if (c->request != NULL && c->request->response.status == 0)
         c->request->response.status = 499;
     conn_close(c);

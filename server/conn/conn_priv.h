@@ -4,6 +4,7 @@
 // (sending).
 #pragma once
 
+#include "lib/base/log.h"
 #include "server/conn/conn.h"
 
 void conn_set_step(struct conn *c, enum conn_step step);
@@ -15,12 +16,24 @@ void conn_body_deadline(struct conn *c);
 void conn_timed_out(struct conn *c);
 
 void conn_start_receiving(struct conn *c);
+// Plain text of the client's, in any step but the handshake.
+void conn_take_in(struct conn *c, const char *data, size_t n);
+// Puts bytes into c->pending. The connection closes when memory is out.
+void conn_keep_pending(struct conn *c, const char *data, size_t n);
+void conn_drop_pending(struct conn *c);
+// The client has sent its last: FIN or close_notify.
+void conn_end_of_stream(struct conn *c);
+// A line with nginx's suffix: ", client: 192.0.2.1, server: 0.0.0.0:443".
+void conn_log(struct conn *c, enum log_level level, int err, const char *fmt, ...)
+    printf_like(4, 5);
 // Logs and frees the request.
 void conn_end_request(struct conn *c);
 // The peer is gone (reset and the like): closes, with an [info] line.
 void conn_broken(struct conn *c, int err);
 // The response is with the kernel: next request, discard of a body, linger, or close.
 void conn_response_sent(struct conn *c);
+// Something came, or still goes out, while the connection lingers.
+void conn_linger_on(struct conn *c);
 // The pause after a send for which the kernel had no memory is over.
 void conn_retry_send(struct conn *c);
 

@@ -3,7 +3,9 @@
 // Sending: drives the transport, waits for room or for a file's pages, and decides what follows a
 // response.
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "lib/base/check.h"
@@ -12,13 +14,17 @@
 #include "lib/net/sockopt.h"
 #include "server/bounds.h"
 #include "server/conn/conn_priv.h"
+#include "server/conn/conn_tls.h"
 #include "server/log/log_writer.h"
 #include "server/request/request.h"
 #include "server/worker.h"
 
 static void wait_for_room(struct conn *c)
 {
-    int rc = ring_poll(&c->worker->ring, &c->poll, c->fd, POLLOUT);
+    // What OpenSSL said in between may be waiting for room already.
+    int rc = op_in_flight(&c->poll)
+                 ? 0
+                 : ring_poll(&c->worker->ring, &c->poll, c->fd, POLLOUT);
 
     if (rc != 0)
         conn_broken(c, -rc);
@@ -32,15 +38,15 @@ static void retry_soon(struct conn *c)
 }
 
 // send_timeout is between two successes, not for the whole response.
-static void renew_deadline(struct conn *c, uint64_t sent_before)
+static void renew_deadline(struct conn *c, uint64_t taken_before)
 {
-    if (c->request->response.sent_bytes != sent_before || c->deadline_ms == UINT64_MAX)
+    if (c->taken != taken_before || c->deadline_ms == UINT64_MAX)
         conn_deadline(c, c->request->location->send_timeout);
 }
 
 static void drive(struct conn *c)
 {
-    uint64_t before = c->request->response.sent_bytes;
+    uint64_t before = c->taken;
 
     switch (c->transport->send(c)) {
     case TRANSPORT_DONE:
@@ -122,12 +128,16 @@ void conn_writable(struct op *op, int32_t res, uint32_t flags)
 
     (void)flags;
     conn_enter(c);
-    if (c->step == CONN_send) {
+    if (c->step == CONN_handshake)
+        conn_handshake_ready(c, res);
+    else if (c->step == CONN_send && !c->awaits_log && !op_in_flight(&c->fetch)) {
         if (res < 0)
             conn_broken(c, -res);
         else
             drive(c);
         conn_pump(c);
+    } else {
+        conn_tls_flush(c);
     }
     conn_leave(c);
 }
@@ -185,20 +195,56 @@ static void go_idle(struct conn *c)
     conn_deadline(c, timeout);
 }
 
+void conn_linger_on(struct conn *c)
+{
+    uint64_t now = clock_mono_ms();
+    uint64_t left = c->linger_end_ms > now ? c->linger_end_ms - now : 0;
+
+    conn_deadline(c, (int64_t)min_of((uint64_t)c->linger_ms, left));
+}
+
+// Bytes that the kernel has not sent yet: a slow client's, or those of a paced response.
+static uint32_t unsent(const struct conn *c)
+{
+    int n = 0;
+
+    return ioctl(c->fd, SIOCOUTQNSD, &n) == 0 && n > 0 ? (uint32_t)n : 0;
+}
+
+// Lingering is over when nothing more comes, but not while the kernel still gets rid of bytes.
+static void linger_ended(struct conn *c)
+{
+    uint32_t left = unsent(c);
+
+    if (left != 0 && left < c->linger_unsent) {
+        c->linger_unsent = left;
+        c->linger_end_ms = clock_mono_ms() + c->linger_send_ms;
+    }
+    if (left != 0 && c->linger_end_ms > clock_mono_ms())
+        conn_linger_on(c);
+    else
+        conn_close(c);
+}
+
 // Reads and drops for a while, so that the last bytes of the answer are not lost to a reset (RFC
 // 9112, 9.6).
 static void linger(struct conn *c)
 {
     const struct location_conf *l = c->request->location;
-    int64_t timeout = min_of(l->lingering_timeout, l->lingering_time);
+
+    c->linger_ms = (uint32_t)min_of(l->lingering_timeout, (int64_t)UINT32_MAX);
+    c->linger_end_ms = clock_mono_ms() + (uint64_t)l->lingering_time;
+    c->linger_send_ms = (uint32_t)min_of(l->send_timeout, (int64_t)UINT32_MAX);
+    c->linger_unsent = UINT32_MAX;
 
     conn_end_request(c);
     conn_set_step(c, CONN_linger);
+    conn_tls_goodbye(c);
     shutdown(c->fd, SHUT_WR);
     if (c->eof)
         conn_close(c);
     else
-        conn_deadline(c, timeout);
+        conn_linger_on(c);
 }
 
 static void finish_connection(struct conn *c)
@@ -207,10 +253,18 @@ static void finish_connection(struct conn *c)
     int64_t mode = r->location->lingering_close;
     bool more = !r->body_done || c->pending_len != c->pending_off || r->head_excess;
 
-    if (mode == LINGER_ALWAYS || (mode == LINGER_ON && more))
+    // A paced body is with the kernel long before it is sent, and a TLS client has things to say
+    // that are no request (KeyUpdate, close_notify): on a socket that is closed, they would be
+    // answered by a reset, and what was not sent yet be lost.
+    if (!more && (c->security != CONN_SECURITY_plain || c->pacing != 0))
+        more = unsent(c) > 0;
+
+    if (mode == LINGER_ALWAYS || (mode == LINGER_ON && more)) {
         linger(c);
-    else
-        conn_close(c);
+        return;
+    }
+    conn_tls_goodbye(c);
+    conn_close(c);
 }
 
 // Between two parts of a body that is read to be dropped.
@@ -264,6 +318,9 @@ static void end_delay(struct conn *c)
 void conn_timed_out(struct conn *c)
 {
     switch ((enum conn_step)c->step) {
+    case CONN_handshake:
+        conn_handshake_abandon(c, ETIMEDOUT, "client timed out");
+        break;
     case CONN_head:
         request_note_line(c->request);
         request_log(c->request, LOG_LEVEL_INFO, ETIMEDOUT, "client timed out");
@@ -282,9 +339,11 @@ void conn_timed_out(struct conn *c)
         if (c->request->limits.delayed)
             end_delay(c);
         break;
+    case CONN_linger:
+        linger_ended(c);
+        break;
     case CONN_idle:
     case CONN_body:
-    case CONN_linger:
     case CONN_closing:
         conn_close(c);
         break;

@@ -36,6 +36,24 @@ static int take_bind(const struct listen_read *r, struct sv word, struct sv valu
     return 0;
 }
 
+static int take_ssl(const struct listen_read *r, struct sv word, struct sv value)
+{
+    (void)word;
+    (void)value;
+    r->line->ssl = true;
+    return 0;
+}
+
+// Clients of such an address choose HTTP/1.1 by ALPN, so that it can be said without harm.
+static int take_http2(const struct listen_read *r, struct sv word, struct sv value)
+{
+    (void)word;
+    (void)value;
+    report(LOG_LEVEL_WARN, 0, "the \"http2\" parameter of the \"listen\" directive has no effect: "
+           "HTTP/1.1 is served in %s:%u", r->node->file, r->node->line);
+    return 0;
+}
+
 static int take_deferred(const struct listen_read *r, struct sv word, struct sv value)
 {
     r->line->options.deferred = true;
@@ -159,9 +177,7 @@ static int take_refused(const struct listen_read *r, struct sv word, struct sv v
     const char *why = "only HTTP/1.1 is served";
 
     (void)value;
-    if (sv_eq(word, SV("ssl")))
-        why = "TLS is not there yet";
-    else if (sv_eq(word, SV("proxy_protocol")))
+    if (sv_eq(word, SV("proxy_protocol")))
         why = "the address in front of a proxy would not be the one that is checked and logged";
     return conf_fail(r->ap->error, r->node, 0,
                      "the \"%.*s\" parameter of the \"listen\" directive is not supported: %s",
@@ -175,8 +191,8 @@ static const struct parameter parameters[] = {
     {"backlog=", take_backlog},         {"rcvbuf=", take_rcvbuf},
     {"sndbuf=", take_sndbuf},           {"ipv6only=", take_ipv6only},
     {"so_keepalive=", take_so_keepalive}, {"accept_filter=", take_ignored},
-    {"multipath", take_ignored},        {"ssl", take_refused},
-    {"http2", take_refused},            {"quic", take_refused},
+    {"multipath", take_ignored},        {"ssl", take_ssl},
+    {"http2", take_http2},              {"quic", take_refused},
     {"spdy", take_refused},             {"proxy_protocol", take_refused},
 };
 

@@ -9,7 +9,6 @@
 
 #define FILES "only files are served"
 #define NO_AUTH "there is no authentication"
-#define NO_TLS "TLS is not there yet"
 #define NO_BODY "bodies are sent as stored"
 #define NO_GEO "there is no look-up of addresses"
 #define NO_REAL "the address of the connection is the client's"
@@ -18,11 +17,12 @@ const struct conf_directive directives_rejected[] = {
     REJECTED("load_module", "there are no modules"),
     REJECTED("stream", "only HTTP is served"),
     REJECTED("mail", "only HTTP is served"),
-    REJECTED("http2", "only HTTP/1.1 is served"),
     REJECTED("http3", "only HTTP/1.1 is served"),
     REJECTED("spdy", "only HTTP/1.1 is served"),
-    REJECTED("ssl", NO_TLS),
-    REJECTED("ssl_engine", NO_TLS),
+    REJECTED("ssl", "say \"ssl\" in \"listen\", as nginx does since 1.25"),
+    REJECTED("ssl_engine", "OpenSSL gives engines up"),
+    REJECTED("ssl_ech_file", "the client's hello is not decrypted"),
+    REJECTED("ssl_ocsp_responder", "clients' certificates are checked against ssl_crl alone"),
     REJECTED("keepalive", FILES),
     REJECTED("vod", "files are not packaged while serving"),
     REJECTED("mp4", "files are not cut while serving"),
@@ -80,8 +80,6 @@ const struct conf_family directives_families[] = {
     {"mp4_", "files are not cut while serving"},
     {"hls_", "files are not packaged while serving"},
     {"rtmp_", "only HTTP is served"},
-    {"ssl_", NO_TLS},
-    {"http2_", "only HTTP/1.1 is served"},
     {"http3_", "only HTTP/1.1 is served"},
     {"quic_", "only HTTP/1.1 is served"},
     {"secure_link", "access is not decided by link"},

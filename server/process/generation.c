@@ -13,6 +13,9 @@
 #include "server/process/preflight.h"
 #include "server/process/privileges.h"
 #include "server/process/report.h"
+#include "server/tls/cache_zones.h"
+#include "server/tls/contexts.h"
+#include "server/tls/kernel_support.h"
 #include "version.h"
 
 char *generation_pid_path(const struct config *config, const char *prefix)
@@ -67,8 +70,30 @@ static int check_ring(struct generation *g)
     return rc;
 }
 
+static bool listens_with_tls(const struct http_conf *http)
+{
+    const struct listen_conf *l = http != NULL ? http->listens : NULL;
+
+    while (l != NULL && !l->ssl)
+        l = l->next;
+    return l != NULL;
+}
+
+static int open_tls(struct generation *g, struct tls_ticket_keys *tickets,
+                    enum generation_use use)
+{
+    struct http_conf *http = g->config->http;
+    int rc = tls_cache_zones_open(http);
+
+    if (rc == 0 && http != NULL)
+        rc = tls_contexts_open(http, tickets);
+    if (rc == 0 && listens_with_tls(http))
+        server_tls_kernel_probe(use != GENERATION_TEST);
+    return rc;
+}
+
 static int make(struct generation *g, const char *prefix, struct listeners *listeners,
-                enum generation_use use)
+                struct tls_ticket_keys *tickets, enum generation_use use)
 {
     int rc;
 
@@ -83,6 +108,8 @@ static int make(struct generation *g, const char *prefix, struct listeners *list
     if (rc == 0)
         rc = limit_zones_open(g->config->http);
     if (rc == 0)
+        rc = open_tls(g, tickets, use);
+    if (rc == 0)
         rc = check_pid_path(g);
     // A reload need not ask again: silos of the configuration before have their rings.
     if (rc == 0 && use != GENERATION_RELOAD)
@@ -96,7 +123,8 @@ static int make(struct generation *g, const char *prefix, struct listeners *list
 }
 
 int generation_make(struct generation *g, struct config *config, const char *prefix,
-                    struct listeners *listeners, enum generation_use use)
+                    struct listeners *listeners, struct tls_ticket_keys *tickets,
+                    enum generation_use use)
 {
     struct log_sink *before = log_current();
     int rc;
@@ -104,7 +132,7 @@ int generation_make(struct generation *g, struct config *config, const char *pre
     memset(g, 0, sizeof(*g));
     g->config = config;
     privileges_raise_memlock();
-    rc = make(g, prefix, listeners, use);
+    rc = make(g, prefix, listeners, tickets, use);
     if (rc == -ENOMEM)
         report(LOG_LEVEL_EMERG, ENOMEM, "the configuration could not be set up");
     if (rc != 0) {
@@ -120,6 +148,9 @@ void generation_free(struct generation *g)
     free(g->pid_path);
     if (g->config != NULL) {
         log_files_close(g->config);
+        if (g->config->http != NULL)
+            tls_contexts_close(g->config->http);
+        tls_cache_zones_close(g->config->http);
         limit_zones_close(g->config->http);
         config_free(g->config);
     }

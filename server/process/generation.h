@@ -12,6 +12,7 @@
 
 struct config;
 struct log_sink;
+struct tls_ticket_keys;
 
 struct generation {
     struct config *config; // owned
@@ -25,10 +26,12 @@ enum generation_use { GENERATION_START, GENERATION_RELOAD, GENERATION_TEST };
 
 // Takes `config`. 0, or -errno with everything said; then nothing is left of it, and of the
 // listeners only what was there before. For GENERATION_TEST no socket stays open. At start and in a
-// test the thread logs to the configuration's error log from then on.
+// test the thread logs to the configuration's error log from then on. `tickets` are the master's,
+// borrowed; NULL in a test.
 must_check int generation_make(struct generation *g, struct config *config, const char *prefix,
-                               struct listeners *listeners, enum generation_use use);
-// Closes its logs and frees all. The listeners are not touched.
+                               struct listeners *listeners, struct tls_ticket_keys *tickets,
+                               enum generation_use use);
+// Closes its logs, zones and TLS contexts and frees all. The listeners are not touched.
 void generation_free(struct generation *g);
 
 // The pid file's path: absolute, malloc'd; NULL when memory is out.

@@ -2,6 +2,7 @@
 #include "server/process/master.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -96,10 +97,10 @@ static void read_ready(struct silo_process *s)
 // Milliseconds until something is due, -1 for nothing.
 static int next_due(const struct master *m)
 {
-    uint64_t now = master_now(), due = UINT64_MAX;
+    uint64_t now = master_now(), due = ticket_rotation_due(&m->rotation);
 
     if (m->terminate_ms != 0)
-        due = m->terminate_at;
+        due = min_of(due, m->terminate_at);
     list_each(it, &m->silos) {
         struct silo_process *s = container_of(it, struct silo_process, node);
 
@@ -108,7 +109,7 @@ static int next_due(const struct master *m)
     }
     if (due == UINT64_MAX)
         return -1;
-    return due > now ? (int)(due - now) : 0;
+    return due > now ? (int)min_of(due - now, (uint64_t)INT_MAX) : 0;
 }
 
 static void wait_for_event(struct master *m)
@@ -234,6 +235,18 @@ static void serve_turn(struct master *m)
     }
 }
 
+// Silos of either configuration may be sealing by now.
+static void change_tickets(struct master *m)
+{
+    uint64_t life = 0;
+
+    if (m->current != NULL)
+        life = ticket_life(m->current->config->http);
+    if (m->next != NULL)
+        life = max_of(life, ticket_life(m->next->config->http));
+    ticket_rotation_turn(&m->rotation, master_now(), life);
+}
+
 static void master_loop(struct master *m)
 {
     for (;;) {
@@ -249,6 +262,7 @@ static void master_loop(struct master *m)
             serve_turn(m);
         if ((m->terminate || m->quit) && !master_silos_alive(m))
             return;
+        change_tickets(m);
         wait_for_event(m);
     }
 }
@@ -280,6 +294,7 @@ static int master_end(struct master *m)
         generation_free(m->current);
         free(m->current);
     }
+    tls_ticket_keys_free(m->tickets);
     close(m->signal_fd);
     if (m->parent_fd >= 0)
         close(m->parent_fd);
@@ -297,6 +312,17 @@ static void set_title(const struct master_setup *setup)
     proctitle_set("master process%s", title);
 }
 
+// Without keys of the master's each configuration has its own (tls_contexts_open), and what it
+// sealed ends with it: no reason not to serve.
+static void make_tickets(struct master *m)
+{
+    m->tickets = tls_ticket_keys_new();
+    if (m->tickets == NULL)
+        report(LOG_LEVEL_ALERT, 0, "the keys of session tickets could not be made, "
+                                   "tickets will not outlive a reload");
+    ticket_rotation_begin(&m->rotation, m->tickets, master_now());
+}
+
 static int master_init(struct master *m, struct config *config)
 {
     struct generation *g = malloc(sizeof(*g));
@@ -304,11 +330,13 @@ static int master_init(struct master *m, struct config *config)
 
     if (g == NULL)
         return rc;
+    make_tickets(m);
     if (m->setup->inherited != NULL)
         rc = listeners_inherit(&m->listeners, m->setup->inherited);
     config->generation = 1;
     if (rc == 0 || m->setup->inherited == NULL)
-        rc = generation_make(g, config, m->setup->source.prefix, &m->listeners, GENERATION_START);
+        rc = generation_make(g, config, m->setup->source.prefix, &m->listeners, m->tickets,
+                             GENERATION_START);
     if (rc != 0) {
         free(g);
         return rc;
@@ -340,11 +368,14 @@ int master_run(const struct master_setup *setup, struct config *config)
 
     list_init(&m.silos);
     listeners_init(&m.listeners);
-    if (master_init(&m, config) != 0)
+    if (master_init(&m, config) != 0) {
+        tls_ticket_keys_free(m.tickets);
         return 1;
+    }
     m.daemonised = setup->inherited != NULL;
     if (daemonise && master_become_daemon(&m) != 0) {
         listeners_rollback(&m.listeners);
+        tls_ticket_keys_free(m.tickets);
         return 1;
     }
     log_notice(0, "millrace/%s", MILLRACE_VERSION);

@@ -14,6 +14,7 @@
 #include "lib/base/list.h"
 #include "server/process/master.h"
 #include "server/process/respawn.h"
+#include "server/tls/ticket_rotation.h"
 
 enum silo_state {
     SILO_STARTING,
@@ -40,6 +41,8 @@ struct master {
     struct listeners listeners;
     struct generation *current, *next;
     struct list silos; // of all generations
+    struct tls_ticket_keys *tickets; // of all generations
+    struct ticket_rotation rotation; // of `tickets`
     struct log_sink *boot_log; // what there was before the first generation's
     int signal_fd;
     int parent_fd;     // daemon: the first process waits here for the end of the start; else -1

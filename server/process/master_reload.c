@@ -35,7 +35,8 @@ void master_reload(struct master *m)
         report(LOG_LEVEL_EMERG, 0, "%s", error.text);
     if (rc == 0) {
         config->generation = m->current->config->generation + 1;
-        rc = generation_make(m->next, config, source.prefix, &m->listeners, GENERATION_RELOAD);
+        rc = generation_make(m->next, config, source.prefix, &m->listeners, m->tickets,
+                             GENERATION_RELOAD);
     }
     if (rc != 0) {
         free(m->next);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // master_process off: one process that is the silo and looks after its own pid file. For trying
-// things out; it keeps the rights it was started with, and does not reload.
+// things out; it keeps the rights it was started with, does not reload, and seals session tickets
+// with the same keys as long as it runs.
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -59,6 +60,7 @@ int master_run_single(struct master *m)
     log_use(m->boot_log);
     generation_free(m->next);
     free(m->next);
+    tls_ticket_keys_free(m->tickets);
     free(stats);
     return code;
 }

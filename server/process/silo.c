@@ -17,6 +17,7 @@
 #include "server/process/proctitle.h"
 #include "server/process/signals.h"
 #include "server/process/silo_priv.h"
+#include "server/tls/stapler.h"
 
 static int raise_nofile(int64_t want)
 {
@@ -67,11 +68,21 @@ static void reopen_logs(struct silo *s)
     silo_crew_command(s, WORKER_REOPEN_LOGS);
 }
 
+// Clients that get no staple ask themselves, so a failure is no reason not to serve.
+static void start_stapler(struct silo *s)
+{
+    int rc = stapler_start(s->setup->config->http, log_current(), &s->stapler);
+
+    if (rc != 0)
+        log_alert(-rc, "could not start the stapler");
+}
+
 static void begin_drain(struct silo *s)
 {
     if (s->drain)
         return;
     s->drain = true;
+    stapler_stop(s->stapler);
     log_notice(0, "gracefully shutting down");
     proctitle_set("silo process is shutting down");
 }
@@ -144,6 +155,8 @@ int silo_run(const struct silo_setup *setup)
     if (silo_crew_start(&s) != 0) {
         s.exit_code = SILO_FATAL;
         s.stop = true;
+    } else {
+        start_stapler(&s);
     }
     while (s.running > 0) {
         silo_crew_turn(&s);
@@ -152,6 +165,7 @@ int silo_run(const struct silo_setup *setup)
             wait_for_event(&s);
     }
     log_notice(0, "exiting");
+    stapler_free(s.stapler);
     silo_crew_free(&s);
     close(s.event_fd);
     close(s.signal_fd);

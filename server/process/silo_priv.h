@@ -10,6 +10,8 @@
 #include "server/process/silo.h"
 #include "server/worker.h"
 
+struct stapler;
+
 // One worker and its thread. Only the atomics are shared between that thread and the silo's own.
 struct crew {
     struct worker *worker;
@@ -25,6 +27,7 @@ struct crew {
 struct silo {
     const struct silo_setup *setup;
     struct crew *crew;
+    struct stapler *stapler; // NULL: nothing to staple
     uint64_t connections; // *N of the log, for all workers
     unsigned ncrew, running, ready;
     int event_fd;   // a thread changed its state

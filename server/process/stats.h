@@ -19,6 +19,12 @@
     COUNTER(log_lines_dropped, "log lines dropped because the disk did not take them") \
     COUNTER(accept_pauses, "times accepting paused for want of descriptors") \
     COUNTER(cold_reads, "file parts brought into the page cache before sending") \
+    COUNTER(tls_handshakes, "TLS handshakes finished")                    \
+    COUNTER(tls_resumed, "TLS handshakes that resumed a session")         \
+    COUNTER(tls_failed, "TLS handshakes that failed or timed out")        \
+    COUNTER(tls_kernel, "TLS connections with both directions in the kernel") \
+    COUNTER(tls_kernel_send, "TLS connections with sending in the kernel") \
+    COUNTER(tls_userspace, "TLS connections with records made by OpenSSL") \
     GAUGE(active, "open connections")                                     \
     GAUGE(reading, "connections reading a request head")                  \
     GAUGE(writing, "connections with a request being answered")           \

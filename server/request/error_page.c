@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/check.h"
 #include "server/request/request.h"
 #include "server/worker.h"
 #include "version.h"
@@ -36,6 +37,27 @@ static int redirect_away(struct request *r, const struct error_page *page, struc
     return (int)status;
 }
 
+// nginx's own statuses, which are 400 to the client.
+static const struct own_status {
+    unsigned status;
+    const char *title, *note;
+} own_statuses[] = {
+    {494, "400 Request Header Or Cookie Too Large", "Request Header Or Cookie Too Large"},
+    {495, "400 The SSL certificate error", "The SSL certificate error"},
+    {496, "400 No required SSL certificate was sent", "No required SSL certificate was sent"},
+    {497, "400 The plain HTTP request was sent to HTTPS port",
+     "The plain HTTP request was sent to HTTPS port"},
+};
+
+static const struct own_status *own_status(unsigned status)
+{
+    for (size_t i = 0; i < array_len(own_statuses); i++) {
+        if (own_statuses[i].status == status)
+            return &own_statuses[i];
+    }
+    return NULL;
+}
+
 static int send_page(struct request *r, const struct error_page *page, unsigned status)
 {
     struct sv uri;
@@ -47,7 +69,7 @@ static int send_page(struct request *r, const struct error_page *page, unsigned 
     forget_response(r);
     r->expect_tested = true;
     r->error_status = page->overwrite < 0 ? status : (unsigned)page->overwrite;
-    if (r->error_status == 494)
+    if (own_status(r->error_status) != NULL)
         r->error_status = 400;
     if (uri.n != 0 && uri.p[0] == '/') {
         // The page is fetched by GET, whatever the request was.
@@ -84,14 +106,13 @@ static bool ends_connection(unsigned status)
 
 struct sv error_body(struct request *r, unsigned status)
 {
-    const char *note = "";
-    struct sv line = status_line(status);
+    const struct own_status *own = own_status(status);
+    struct sv line = own != NULL ? SV("400 Bad Request") : status_line(status);
     const char *server = "millrace";
+    struct sv note = SV("");
 
-    if (status == 494) {
-        line = SV("400 Bad Request");
-        note = "<center>Request Header Or Cookie Too Large</center>\r\n";
-    }
+    if (own != NULL)
+        note = arena_printf(&r->arena, "<center>%s</center>\r\n", own->note);
     if (line.n == 0 || status < 300)
         return sv_of(NULL, 0);
     if (status == 302)
@@ -100,10 +121,10 @@ struct sv error_body(struct request *r, unsigned status)
         server = "millrace/" MILLRACE_VERSION;
     return arena_printf(&r->arena,
                         "<html>\r\n<head><title>%.*s</title></head>\r\n<body>\r\n"
-                        "<center><h1>%.*s</h1></center>\r\n%s<hr><center>%s</center>\r\n"
+                        "<center><h1>%.*s</h1></center>\r\n%.*s<hr><center>%s</center>\r\n"
                         "</body>\r\n</html>\r\n",
-                        SV_ARG(status == 494 ? SV("400 Request Header Or Cookie Too Large") : line),
-                        SV_ARG(line), note, server);
+                        SV_ARG(own != NULL ? sv_from(own->title) : line), SV_ARG(line),
+                        SV_ARG(note), server);
 }
 
 static int built_in(struct request *r, unsigned status)
@@ -119,7 +140,7 @@ static int built_in(struct request *r, unsigned status)
     s->headers = headers;
     r->headers_added = added;
     r->error_status = 0;
-    s->status = status >= 494 && status <= 497 ? 400 : status;
+    s->status = own_status(status) != NULL ? 400 : status;
     body = error_body(r, status);
     r->allow_ranges = false;
     if (body.p == NULL) {

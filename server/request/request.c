@@ -25,7 +25,8 @@ struct request *request_new(struct conn *c)
 {
     struct worker *w = c->worker;
     struct request *r = w->free_requests;
-    const struct server_conf *server = c->listen->names.fallback;
+    const struct server_conf *server =
+        c->tls_server != NULL ? c->tls_server : c->listen->names.fallback;
 
     if (r != NULL) {
         w->free_requests = r->next_free;

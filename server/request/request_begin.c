@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "lib/base/check.h"
+#include "lib/tls/tls.h"
 #include "server/conn/conn.h"
 #include "server/phases/phases.h"
 #include "server/request/request.h"
@@ -57,12 +58,62 @@ static void name_captured(void *ctx, const struct server_name *name, const struc
     vars_set_captures(ctx, name->regex, name->captures, m, host);
 }
 
+// Without a Host, the server that was named in the handshake.
 static void choose_server(struct request *r)
 {
     const struct name_table *names = &r->conn->listen->names;
 
+    if (r->host.n == 0 && r->conn->tls_server != NULL)
+        return;
     r->server = name_table_find(names, r->host, name_captured, r);
     r->location = r->server->location;
+}
+
+#define READING "while reading client request headers" // nginx's words, which log readers look for
+
+// What a certificate that was asked for must be. 0, or a status of nginx's own.
+static unsigned judge_certificate(struct request *r)
+{
+    const struct conn *c = r->conn;
+    enum tls_verify verify = (enum tls_verify)r->server->tls.verify;
+
+    if (c->verify_error != X509_V_OK &&
+        (verify != TLS_VERIFY_OPTIONAL_NO_CA || !tls_verify_error_is_optional(c->verify_error))) {
+        request_log(r, LOG_LEVEL_INFO, 0, "client SSL certificate verify error: (%d:%s) " READING,
+                    (int)c->verify_error, X509_verify_cert_error_string(c->verify_error));
+        return 495;
+    }
+    if (verify == TLS_VERIFY_ON && !c->client_cert) {
+        request_log(r, LOG_LEVEL_INFO, 0, "client sent no required SSL certificate " READING);
+        return 496;
+    }
+    return 0;
+}
+
+// What the connection's TLS says against the request. 0 or a status.
+static unsigned judge_tls(struct request *r)
+{
+    const struct conn *c = r->conn;
+
+    if (c->plain_on_tls) {
+        request_log(r, LOG_LEVEL_INFO, 0, "client sent plain HTTP request to HTTPS port " READING);
+        return 497;
+    }
+    if (c->security == CONN_SECURITY_plain)
+        return 0;
+    // Early data can be replayed by whoever recorded it (RFC 8470).
+    if (c->early && r->method != METHOD_GET && r->method != METHOD_HEAD &&
+        r->method != METHOD_OPTIONS)
+        return 425;
+    if (r->server->tls.verify == TLS_VERIFY_OFF)
+        return 0;
+    // The certificate was judged by the rules of the server that the handshake named.
+    if (c->tls_server != NULL && c->tls_server != r->server) {
+        request_log(r, LOG_LEVEL_INFO, 0, "client attempted to request the server name different "
+                    "from the one that was negotiated " READING);
+        return 421;
+    }
+    return judge_certificate(r);
 }
 
 // 0 or 400. The authority of an absolute-form target goes before the Host header (RFC 9112, 3.2.2).
@@ -132,6 +183,11 @@ void request_begin(struct request *r)
     if (rc != 0) {
         request_log(r, LOG_LEVEL_INFO, 0, "client sent invalid request");
         answer(r, (unsigned)rc);
+        return;
+    }
+    unsigned refused = judge_tls(r);
+    if (refused != 0) {
+        answer(r, refused);
         return;
     }
     r->phase = PHASE_SERVER_REWRITE;

@@ -9,6 +9,7 @@
 #include "server/conn/conn.h"
 #include "server/filters/filters.h"
 #include "server/request/request.h"
+#include "server/vars/vars.h"
 
 typedef int (*filter_fn)(struct request *r);
 
@@ -38,16 +39,17 @@ static struct sv redirect_host(struct request *r)
 static int make_absolute(struct request *r)
 {
     struct response *s = &r->response;
+    bool https = vars_is_https(r);
     char port[8] = "";
 
     if (s->location.n == 0 || s->location.p[0] != '/' || !r->location->absolute_redirect)
         return 0;
     uint16_t number = net_address_port(&r->conn->listen->address);
-    if (r->location->port_in_redirect && number != 0 && number != 80)
+    if (r->location->port_in_redirect && number != 0 && number != (https ? 443 : 80))
         snprintf(port, sizeof(port), ":%u", number);
     struct sv host = redirect_host(r);
-    s->location = arena_printf(&r->arena, "http://%.*s%s%.*s", SV_ARG(host), port,
-                               SV_ARG(s->location));
+    s->location = arena_printf(&r->arena, "http%s://%.*s%s%.*s", https ? "s" : "",
+                               SV_ARG(host), port, SV_ARG(s->location));
     return s->location.p != NULL ? 0 : 500;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How slices reach a client. Plain TCP is one; kernel TLS and userspace TLS will be others. A
-// transport never waits: it sends what it can and says what it waits for.
+// How slices reach a client: over plain TCP, by records that the kernel makes, or by records that
+// OpenSSL makes. A transport never waits: it sends what it can and says what it waits for.
 #pragma once
 
 struct conn;
@@ -20,4 +20,4 @@ struct transport {
     enum transport_result (*send)(struct conn *c);
 };
 
-extern const struct transport transport_plain;
+extern const struct transport transport_plain, transport_kernel, transport_userspace;

@@ -126,7 +126,8 @@ int vars_register(struct var_registry *vr)
 {
     const struct var_table *const tables[] = {
         &vars_request_table, &vars_conn_table, &vars_headers_table,
-        &vars_sent_table, &vars_time_table, &vars_limits_table, &vars_absent_table,
+        &vars_sent_table, &vars_time_table, &vars_limits_table, &vars_tls_table,
+        &vars_absent_table,
     };
 
     for (size_t i = 0; i < array_len(tables); i++) {

@@ -35,6 +35,11 @@ bool keepalive_disabled_for(const struct request *r, int64_t browsers);
 // $remote_addr, for log lines.
 struct sv vars_client_text(struct request *r);
 
+// $https: the request came over TLS. Plain HTTP to a port of TLS did not.
+bool vars_is_https(const struct request *r);
+// After loading: the $ssl_... variables that anything refers to, as http_conf.tls_facts_wanted.
+uint32_t vars_tls_facts_wanted(const struct var_registry *vr);
+
 // Puts named groups of a match into their variables.
 void vars_set_captures(struct request *r, const struct regex *re, const struct var *const *captures,
                        const struct regex_match *m, struct sv subject);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Variables that nginx has and that a request here never has a value for: no upstream, no PROXY
-// protocol, no body kept, no TLS. Log formats in the wild name them, and nginx
-// writes "-" for them on such a request, too.
+// protocol, no body kept, and of TLS what the OpenSSL of today does not tell. Log formats in the
+// wild name them, and nginx writes "-" for them on such a request, too.
 #include "server/vars/vars_priv.h"
 
 #define NONE(name) {name, vars_get_none, 0, 0, NULL}
@@ -21,10 +21,8 @@ static const struct var_row rows[] = {
     NONE("upstream_bytes_received"), NONE("upstream_bytes_sent"),
     NONE_PREFIX("upstream_http_"), NONE_PREFIX("upstream_trailer_"),
     NONE_PREFIX("upstream_cookie_"),
-    NONE("ssl_protocol"), NONE("ssl_cipher"), NONE("ssl_server_name"), NONE("ssl_session_id"),
-    NONE("ssl_session_reused"), NONE("ssl_early_data"), NONE("ssl_curve"),
-    NONE("ssl_alpn_protocol"),
-    EMPTY("https"), EMPTY("http2"), EMPTY("http3"),
+    NONE("ssl_sigalgs"), NONE("ssl_ech_status"), NONE("ssl_ech_outer_server_name"),
+    EMPTY("http2"), EMPTY("http3"),
 };
 
 const struct var_table vars_absent_table = {rows, array_len(rows)};

@@ -161,14 +161,13 @@ static bool get_tcpinfo(void *ctx, const struct var *v, struct sv *out)
     return vars_number(r, value, 1, out);
 }
 
-// `data` is the gauge's offset in struct stats.
-static bool get_gauge(void *ctx, const struct var *v, struct sv *out)
+bool vars_get_stat(void *ctx, const struct var *v, struct sv *out)
 {
     struct stats sum;
 
     stats_sum(&sum);
-    const _Atomic int64_t *gauge = (const _Atomic int64_t *)((const char *)&sum + v->data);
-    int64_t n = atomic_load_explicit(gauge, memory_order_relaxed);
+    const _Atomic int64_t *field = (const _Atomic int64_t *)((const char *)&sum + v->data);
+    int64_t n = atomic_load_explicit(field, memory_order_relaxed);
     return vars_number(ctx, n > 0 ? (uint64_t)n : 0, 1, out);
 }
 
@@ -185,10 +184,10 @@ static const struct var_row rows[] = {
     {"tcpinfo_rttvar", get_tcpinfo, offsetof(struct net_tcp_info, rttvar_us), 0, NULL},
     {"tcpinfo_snd_cwnd", get_tcpinfo, offsetof(struct net_tcp_info, snd_cwnd), 0, NULL},
     {"tcpinfo_rcv_space", get_tcpinfo, offsetof(struct net_tcp_info, rcv_space), 0, NULL},
-    {"connections_active", get_gauge, offsetof(struct stats, active), 0, NULL},
-    {"connections_reading", get_gauge, offsetof(struct stats, reading), 0, NULL},
-    {"connections_writing", get_gauge, offsetof(struct stats, writing), 0, NULL},
-    {"connections_waiting", get_gauge, offsetof(struct stats, waiting), 0, NULL},
+    {"connections_active", vars_get_stat, offsetof(struct stats, active), 0, NULL},
+    {"connections_reading", vars_get_stat, offsetof(struct stats, reading), 0, NULL},
+    {"connections_writing", vars_get_stat, offsetof(struct stats, writing), 0, NULL},
+    {"connections_waiting", vars_get_stat, offsetof(struct stats, waiting), 0, NULL},
 };
 
 const struct var_table vars_conn_table = {rows, array_len(rows)};

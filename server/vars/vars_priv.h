@@ -27,6 +27,7 @@ extern const struct var_table vars_headers_table;
 extern const struct var_table vars_sent_table;
 extern const struct var_table vars_time_table;
 extern const struct var_table vars_limits_table;
+extern const struct var_table vars_tls_table;
 extern const struct var_table vars_absent_table;
 
 #define VARS_NUMBER_MAX 24 // room for a number of 64 bits, or of seconds with milliseconds
@@ -45,6 +46,9 @@ bool vars_get_text(void *ctx, const struct var *v, struct sv *out);
 bool vars_get_none(void *ctx, const struct var *v, struct sv *out);
 // Found, and empty.
 bool vars_get_empty(void *ctx, const struct var *v, struct sv *out);
+
+// A counter or gauge summed over all workers: `data` is its offset in struct stats.
+bool vars_get_stat(void *ctx, const struct var *v, struct sv *out);
 
 // Does a header's name (any case, '-') match a variable's suffix (lower case, '_')?
 bool vars_name_matches(struct sv header, struct sv suffix);

@@ -113,14 +113,6 @@ static bool get_server_name(void *ctx, const struct var *v, struct sv *out)
     return true;
 }
 
-static bool get_scheme(void *ctx, const struct var *v, struct sv *out)
-{
-    (void)ctx;
-    (void)v;
-    *out = SV("http");
-    return true;
-}
-
 static bool get_request_port(void *ctx, const struct var *v, struct sv *out)
 {
     struct request *r = ctx;
@@ -314,7 +306,6 @@ static const struct var_row rows[] = {
     {"server_protocol", get_server_protocol, 0, 0, NULL},
     {"host", get_host, 0, 0, NULL},
     {"server_name", get_server_name, 0, 0, NULL},
-    {"scheme", get_scheme, 0, 0, NULL},
     {"request_port", get_request_port, 0, 0, NULL},
     {"is_request_port", get_is_request_port, 0, 0, NULL},
     {"document_root", get_document_root, 0, 0, NULL},

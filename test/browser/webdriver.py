@@ -14,6 +14,7 @@ FLAGS = [
     "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--disable-extensions", "--disable-default-apps", "--mute-audio",
     "--autoplay-policy=no-user-gesture-required",
+    "--ignore-certificate-errors",  # the test's certificate signs itself
     # Every name but the test's own address is unknown: the page must be served locally.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]

@@ -2,6 +2,8 @@
 """The configurations that the repository ships must pass the binary's own check (-t)."""
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -18,9 +20,22 @@ def check(tmp_path, conf):
                           capture_output=True, text=True, timeout=30)
 
 
-@pytest.mark.parametrize("conf", [CONF / "millrace.conf", *sorted(CONF.glob("examples/*.conf"))],
-                         ids=lambda path: path.name)
-def test_shipped_configuration_is_valid(tmp_path, conf):
+def make_certificates(conf):
+    """What a configuration names as ssl_certificate and ssl_certificate_key, beside it."""
+    for name in re.findall(r"^\s*ssl_certificate (\S+)\.crt;", conf.read_text(encoding="utf-8"),
+                           re.M):
+        kind = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if "ecdsa" in name else ["rsa:2048"]
+        subprocess.run(["openssl", "req", "-x509", "-nodes", "-newkey", *kind, "-subj", "/CN=test",
+                        "-keyout", conf.parent / f"{name}.key", "-out", conf.parent / f"{name}.crt"],
+                       check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["millrace.conf", *sorted(
+    path.relative_to(CONF).as_posix() for path in CONF.glob("examples/*.conf"))])
+def test_shipped_configuration_is_valid(tmp_path, name):
+    conf = tmp_path / "conf" / name
+    shutil.copytree(CONF, tmp_path / "conf")
+    make_certificates(conf)
     done = check(tmp_path, conf)
     assert done.returncode == 0, done.stderr
     assert "test is successful" in done.stderr
@@ -34,3 +49,9 @@ def test_check_would_have_found_a_mistake(tmp_path):
     done = check(tmp_path, broken)
     assert done.returncode == 1
     assert 'unknown directive "indx"' in done.stderr
+
+
+def test_check_would_have_found_a_missing_certificate(tmp_path):
+    done = check(tmp_path, CONF / "examples/tls.conf")
+    assert done.returncode == 1
+    assert f'cannot load certificate "{CONF}/examples/media-ecdsa.crt": BIO_new_file()' in done.stderr

@@ -25,7 +25,10 @@ Test(classes, what_is_missing_is_named_with_a_reason)
         {"events {}\nrtmp { server { bogus; } }", "directive \"rtmp\" is not supported: ", 2},
         {"events {}\nstream { }", "directive \"stream\" is not supported: ", 2},
         {"events {}\nhttp { proxy_pass http://x; }", "directive \"proxy_pass\" is not ", 2},
-        {"events {}\nhttp { ssl_certificate x; }", "directive \"ssl_certificate\" is not ", 2},
+        {"events {}\nhttp { ssl on; }", "directive \"ssl\" is not supported: say \"ssl\" in ", 2},
+        {"events {}\nhttp { ssl_ech_file x; }", "directive \"ssl_ech_file\" is not supported", 2},
+        {"ssl_engine x;\nevents {}", "directive \"ssl_engine\" is not supported: ", 1},
+        {"events {}\nhttp { http3 on; }", "directive \"http3\" is not supported: ", 2},
         {"events {}\nhttp { content_by_lua_block { x } }", "directive \"content_by_lua_", 2},
         {"events {}\nhttp { fastcgi_pass x; }", "directive \"fastcgi_pass\" is not supported: ", 2},
         {"events {}\nhttp { geo $x { default 1; } }", "directive \"geo\" is not supported: ", 2},
@@ -40,8 +43,8 @@ Test(classes, nothing_that_protects_is_ignored)
     static const char *const protects[] = {
         "auth_basic x;", "auth_basic_user_file x;", "auth_request /x;", "auth_jwt x;",
         "limit_except GET { deny all; }", "secure_link x;", "secure_link_md5 x;",
-        "valid_referers none;", "ssl_verify_client on;", "proxy_protocol on;",
-        "ssl_client_certificate x;", "set_real_ip_from 10.0.0.0/8;", "satisfy any;",
+        "valid_referers none;", "ssl_ocsp_responder http://x/;", "proxy_protocol on;",
+        "set_real_ip_from 10.0.0.0/8;", "satisfy any;",
         "secure_token $host;", "akamai_token x;", "access_by_lua_file x;",
     };
 

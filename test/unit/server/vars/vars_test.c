@@ -367,7 +367,6 @@ Test(vars, what_this_program_never_has_is_absent_or_empty)
     expect_none("request_body");
     expect_none("sent_trailer_x");
     expect_none("gzip_ratio");
-    expect_empty("https");
     expect_empty("http2");
 }
 

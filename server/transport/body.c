@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/transport/body.h"
+
+#include <errno.h>
+
+#include "lib/base/check.h"
+#include "lib/base/log.h"
+#include "lib/file/residency.h"
+#include "server/bounds.h"
+#include "server/conn/conn.h"
+#include "server/request/head.h"
+#include "server/request/request.h"
+#include "server/worker.h"
+
+enum transport_result transport_failed(struct conn *c, int err, const char *call)
+{
+    bool gone = err == EPIPE || err == ECONNRESET || err == ETIMEDOUT || err == ENOTCONN;
+
+    request_log(c->request, gone ? LOG_LEVEL_INFO : LOG_LEVEL_CRIT, err, "%s failed", call);
+    return TRANSPORT_ERROR;
+}
+
+enum transport_result transport_not_sent(struct conn *c, int err, const char *call)
+{
+    switch (err) {
+    case EAGAIN:
+    case EINTR:
+        return TRANSPORT_AGAIN;
+    case ENOBUFS:
+    case ENOMEM:
+        return TRANSPORT_RETRY;
+    default:
+        return transport_failed(c, err, call);
+    }
+}
+
+void body_consume(struct response *s, uint64_t n)
+{
+    while (n != 0) {
+        struct slice *head = s->body;
+        uint64_t part = min_of(n, head->len);
+        head->off += part;
+        head->len -= part;
+        if (head->file == NULL)
+            head->p += part;
+        n -= part;
+        if (head->len == 0)
+            s->body = head->next;
+    }
+}
+
+enum transport_result body_fetch(struct conn *c, const struct slice *s, uint64_t len)
+{
+    struct worker *w = c->worker;
+
+    stats_add(&w->stats->cold_reads, 1);
+    int rc = file_fetch(&w->ring, &c->fetch, s->file->fd, s->off,
+                        (unsigned)min_of(len, (uint64_t)RESIDENCY_FETCH_MAX));
+    return rc == 0 ? TRANSPORT_FILE : transport_failed(c, -rc, "io_uring read");
+}
+
+uint64_t body_fetched(const struct response *s, uint64_t off)
+{
+    return off >= s->fetched_from && off < s->fetched_to ? s->fetched_to - off : 0;
+}
+
+// What had to be fetched goes by sendfile, which needs no second answer about residency.
+static bool is_small_file(const struct response *s)
+{
+    const struct slice *body = s->body;
+
+    return body != NULL && body->file != NULL && body->next == NULL &&
+           body->len <= SMALL_BODY_MAX && body_fetched(s, body->off) == 0;
+}
+
+// The body of a small file is read right behind the head. A miss is fetched first; nothing has been
+// sent then.
+static enum transport_result read_small(struct conn *c, size_t head, bool *done)
+{
+    struct response *s = &c->request->response;
+    struct slice *body = s->body;
+    ssize_t n = file_read_cached(body->file->fd, c->worker->scratch + head, body->len, body->off);
+
+    *done = false;
+    // Fewer bytes than asked for: the rest is not resident, or the file has become shorter. Some
+    // file systems (FUSE, NFS) cannot say.
+    if (n == -EAGAIN || n == -EOPNOTSUPP || (n >= 0 && (uint64_t)n < body->len))
+        return body_fetch(c, body, body->len);
+    if (n < 0)
+        return transport_failed(c, (int)-n, "pread()");
+    *done = true;
+    return TRANSPORT_DONE;
+}
+
+static size_t append_memory(struct response *s, char *at, size_t room)
+{
+    size_t n = 0;
+
+    while (s->body != NULL && s->body->file == NULL && s->body->len <= room - n) {
+        memcpy(at + n, s->body->p, s->body->len);
+        n += s->body->len;
+        s->body = s->body->next;
+    }
+    return n;
+}
+
+enum transport_result front_make(struct conn *c, struct front *f)
+{
+    struct request *r = c->request;
+    struct response *s = &r->response;
+    char *scratch = c->worker->scratch;
+    bool done = true;
+
+    *f = (struct front){0};
+    if (head_write(r, scratch, HEAD_MAX, &f->head) != 0)
+        return transport_failed(c, EMSGSIZE, "response head");
+    s->header_bytes = f->head;
+    if (is_small_file(s)) {
+        enum transport_result rc = read_small(c, f->head, &done);
+        if (!done)
+            return rc;
+        f->file = s->body->len;
+    } else {
+        f->head += append_memory(s, scratch + f->head, WORKER_SCRATCH - f->head);
+    }
+    s->header_sent = true;
+    return TRANSPORT_DONE;
+}
+
+// limit_rate_after: the first bytes go as fast as they can, then the kernel paces.
+static uint64_t unpaced_left(const struct request *r)
+{
+    uint64_t body = r->response.sent_bytes > r->response.header_bytes
+                        ? r->response.sent_bytes - r->response.header_bytes
+                        : 0;
+
+    return r->limit_rate_after > body ? r->limit_rate_after - body : 0;
+}
+
+uint64_t body_unpaced(struct conn *c, uint64_t room)
+{
+    struct request *r = c->request;
+    uint64_t left = unpaced_left(r);
+
+    if (left != 0)
+        return min_of(room, left);
+    if (r->limit_rate_after != 0)
+        conn_start_pacing(c);
+    return room;
+}
+
+uint64_t body_quantum(const struct request *r)
+{
+    uint64_t most = SEND_QUANTUM;
+    int64_t chunk = r->location->sendfile_max_chunk;
+
+    if (chunk > 0 && (uint64_t)chunk < most)
+        most = (uint64_t)chunk;
+    return most;
+}

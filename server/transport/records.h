@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Memory for records that OpenSSL makes, and sending them. Buffers are the worker's: a connection
+// has one only while something in it waits to be sent, and what a slow client leaves is moved to
+// memory of its own size.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/compiler.h"
+#include "server/transport/transport.h"
+
+struct tls_output;
+struct worker;
+
+#define RECORD_BATCH (256u << 10)                // bytes sealed before they are sent
+#define RECORD_BATCH_MIN (16u << 10)             // for a reader that takes little
+#define RECORD_BUFFER (RECORD_BATCH + (32u << 10)) // with headers and tags
+#define RECORD_BUFFERS_KEPT 8                    // by a worker, for its next sends
+
+// For struct tls_output.reserve of a struct tls whose owner is a connection.
+bool records_reserve(struct tls_output *out, size_t more);
+// Sends what stands in c->tls->out: TRANSPORT_DONE, _AGAIN, _RETRY or _ERROR.
+must_check enum transport_result records_flush(struct conn *c);
+bool records_waiting(const struct conn *c);
+// Gives the memory back, unsent bytes with it.
+void records_drop(struct conn *c);
+
+// A buffer of RECORD_BUFFER bytes; NULL when memory is out.
+char *record_buffer_take(struct worker *w);
+void record_buffer_give(struct worker *w, char *buffer); // NULL is allowed
+void record_buffers_free(struct worker *w);
