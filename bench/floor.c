@@ -30,6 +30,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +156,8 @@ ssize_t floor_compose(char *out, const struct floor_file *f)
 
 bool floor_continue(struct floor_conn *c)
 {
+    if (c->tls)
+        return floor_tls_continue(c);
     while (c->sent < c->file->size) {
         size_t left = (size_t)(c->file->size - c->sent);
 
@@ -205,8 +208,12 @@ struct floor_conn *floor_conn_new(int fd)
     if (!c)
         return NULL;
     c->fd = fd;
-    c->out = malloc(FLOOR_HEAD + FLOOR_QUEUED);
-    if (!c->out) {
+    // An answer over TLS is never queued.
+    if (floor_opt.pem)
+        c->tls = floor_tls_new();
+    else
+        c->out = malloc(FLOOR_HEAD + FLOOR_QUEUED);
+    if (!c->out && !c->tls) {
         free(c);
         return NULL;
     }
@@ -218,6 +225,7 @@ void floor_conn_free(struct floor_conn *c)
 {
     close(c->fd);
     free(c->out);
+    floor_tls_free(c->tls);
     free(c);
 }
 
@@ -245,13 +253,17 @@ static bool parse_options(int argc, char **argv)
 {
     int o;
 
-    while ((o = getopt(argc, argv, "Mp:r:c:l:")) != -1) {
+    while ((o = getopt(argc, argv, "Mp:r:c:l:S:C:")) != -1) {
         if (o == 'p')
             floor_opt.port = (uint16_t)atoi(optarg);
         else if (o == 'r')
             floor_opt.root = optarg;
         else if (o == 'c')
             floor_opt.copy_limit = atoll(optarg);
+        else if (o == 'S')
+            floor_opt.pem = optarg;
+        else if (o == 'C')
+            floor_opt.ciphersuites = optarg;
         else if (o == 'M')
             floor_opt.more = false;
         else if (o == 'l') {
@@ -270,8 +282,12 @@ int main(int argc, char **argv)
 
     if (!parse_options(argc, argv)) {
         fprintf(stderr, "usage: floor [-p port] [-r root] [-c copy-limit] [-M]"
-                        " [-l epoll|uring|batch]\n");
+                        " [-l epoll|uring|batch] [-S pem [-C ciphersuites]]\n");
         return 2;
+    }
+    if (floor_opt.pem && !floor_tls_init(floor_opt.pem, floor_opt.ciphersuites)) {
+        ERR_print_errors_fp(stderr);
+        return 1;
     }
     signal(SIGPIPE, SIG_IGN);
     copy_buffer = malloc(FLOOR_HEAD + (size_t)floor_opt.copy_limit);

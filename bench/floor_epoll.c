@@ -35,6 +35,8 @@ static bool on_readable(struct floor_conn *c)
 
     if (n < 0)
         return errno == EAGAIN;
+    if (c->tls)
+        return n > 0 && floor_tls_received(c, buf, (size_t)n);
     f = floor_find(buf, (size_t)n);
     return f && floor_answer(c, f);
 }

@@ -28,7 +28,11 @@ struct floor_options {
     bool batch;       // io_uring only: bodies up to FLOOR_QUEUED are queued, not sent inline
     bool more;        // the header before a sendfile is held back by MSG_MORE
     off_t copy_limit; // bodies up to this are copied, above it sendfile is used
+    const char *pem;  // certificate and key; NULL: plain
+    const char *ciphersuites; // of TLS 1.3; NULL: OpenSSL's own order
 };
+
+struct floor_tls;
 
 struct floor_conn {
     int fd;
@@ -36,6 +40,7 @@ struct floor_conn {
     off_t sent;                    // bytes of the body that are out
     bool gone;                     // io_uring only: the multishot recv has ended
     char *out;                     // head and body of a queued answer, FLOOR_QUEUED long
+    struct floor_tls *tls;         // NULL: plain
 };
 
 extern struct floor_options floor_opt;
@@ -55,6 +60,16 @@ bool floor_answer(struct floor_conn *c, const struct floor_file *f);
 
 // Goes on with the body after the socket had been full. False when the connection is lost.
 bool floor_continue(struct floor_conn *c);
+
+// TLS: what a connection received, which is a part of a handshake or one request that is answered
+// at once. False when the connection is lost.
+bool floor_tls_received(struct floor_conn *c, const char *bytes, size_t n);
+// As floor_continue.
+bool floor_tls_continue(struct floor_conn *c);
+// False with the reason in OpenSSL's error queue.
+bool floor_tls_init(const char *pem, const char *ciphersuites);
+struct floor_tls *floor_tls_new(void);
+void floor_tls_free(struct floor_tls *t); // NULL is allowed
 
 struct floor_conn *floor_conn_new(int fd);
 void floor_conn_free(struct floor_conn *c);

@@ -100,8 +100,13 @@ static void queue_answer(struct floor_conn *c, const struct floor_file *f)
 
 static void on_request(struct floor_conn *c, const char *req, size_t len)
 {
-    const struct floor_file *f = floor_find(req, len);
+    const struct floor_file *f;
 
+    if (c->tls) {
+        after_send(c, floor_tls_received(c, req, len));
+        return;
+    }
+    f = floor_find(req, len);
     if (!f)
         give_up(c);
     else if (floor_opt.batch && f->size <= FLOOR_QUEUED && f->size <= floor_opt.copy_limit)

@@ -123,7 +123,7 @@ def hot(server, program, cpu, seconds):
 def with_cold(server, wrk, program, seconds):
     """The hot clients' latency while the cold ones read. The cold files are read once at most."""
     make_cold(server.workspace.www / "cold")
-    reader = wrk.start_walk(server.port, COLD_FILES, CLIENTS, seconds + 1)
+    reader = wrk.start_walk(server, COLD_FILES, CLIENTS, seconds + 1)
     try:
         time.sleep(0.5)
         result = hot(server, program, wrk.cpu, seconds)

@@ -2,11 +2,10 @@
 """Many connections: what an idle one costs in memory, and whether all of many are served."""
 
 import os
-import socket
 import threading
 import time
 
-from .load import errors_of
+from .load import any_certificate, connect, errors_of
 from .workspace import BenchError, Skipped
 
 REQUEST = b"GET /1k.bin HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -25,24 +24,27 @@ def ask(sock):
         raise BenchError(f"an idle connection got {data[:40]!r}")
 
 
-def open_and_ask(port, count):
-    socks = []
+def open_and_ask(server, count):
+    socks, context = [], any_certificate()
     for _ in range(count):
-        socks.append(socket.create_connection(("127.0.0.1", port), timeout=10))
+        socks.append(connect(server, context=context))
         ask(socks[-1])
     return socks
 
 
 def idle_memory(server, count):
-    """Bytes per idle keep-alive connection that has served one request."""
-    for s in open_and_ask(server.port, 10):
-        s.close()
-    time.sleep(0.5)
+    """Bytes per idle keep-alive connection that has served one request.
+
+    A quarter as many are open before, so that what the server keeps for its next connections is
+    in use when counting begins.
+    """
+    first = open_and_ask(server, count // 4)
+    time.sleep(1)
     before = server.memory()
-    socks = open_and_ask(server.port, count)
+    socks = open_and_ask(server, count)
     time.sleep(1)
     after = server.memory()
-    for s in socks:
+    for s in first + socks:
         s.settimeout(5)
         ask(s)  # It must really have been kept.
         s.close()
@@ -81,7 +83,7 @@ def many(server, wrk, connections, seconds, limit):
     watch = Watch(server)
     watch.start()
     try:
-        result = wrk.run(server.port, "/1k.bin", connections, seconds, timeout=20)
+        result = wrk.run(server, "/1k.bin", connections, seconds, timeout=20)
     finally:
         watch.stopped.set()
         watch.join()

@@ -5,6 +5,8 @@ import http.client
 import json
 import pathlib
 import resource
+import socket
+import ssl
 import subprocess
 
 from .workspace import BenchError, find_tool
@@ -28,9 +30,32 @@ FIELDS = ("duration_us", "requests", "bytes", "connect", "read", "write", "statu
 ERRORS = FIELDS[3:]
 
 
-def fetch(port, path):
+def any_certificate():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def connect(server, timeout=10, context=None):
+    """A connection to the server, with TLS if it has that."""
+    plain = socket.create_connection(("127.0.0.1", server.port), timeout=timeout)
+    if not server.tls:
+        return plain
+    try:
+        return (context or any_certificate()).wrap_socket(plain)
+    except OSError:
+        plain.close()
+        raise
+
+
+def fetch(server, path):
     """One GET on a connection of its own; the body and the header fields."""
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    if server.tls:
+        c = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=10,
+                                        context=any_certificate())
+    else:
+        c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     try:
         c.request("GET", path)
         r = c.getresponse()
@@ -43,7 +68,9 @@ def fetch(port, path):
 
 def verify(server, path, expected):
     """The answer must be right before it is worth timing."""
-    status, body, headers = fetch(server.port, path)
+    if server.tls:
+        verify_tls(server)
+    status, body, headers = fetch(server, path)
     if status != 200 or body != expected:
         raise BenchError(f"{server.name} answers {path} with {status} and {len(body)} bytes, "
                          f"expected 200 and {len(expected)}, or other bytes")
@@ -51,6 +78,14 @@ def verify(server, path, expected):
     if missing:
         raise BenchError(f"{server.name} leaves out {', '.join(sorted(missing))}")
     return sum(len(k) + len(v) + 4 for k, v in headers.items())
+
+
+def verify_tls(server):
+    with connect(server) as c:
+        got = c.version(), c.cipher()[0]
+    if got != ("TLSv1.3", server.tls.ciphersuite):
+        raise BenchError(f"{server.name} speaks {' with '.join(got)}, not TLSv1.3 with "
+                         f"{server.tls.ciphersuite}")
 
 
 def errors_of(result):
@@ -73,24 +108,24 @@ class Wrk:
         self.done.write_text(DONE)
         self.walk = workspace.dir / "walk.lua"
 
-    def command(self, port, path, connections, seconds, timeout, script):
+    def command(self, server, path, connections, seconds, timeout, script):
         return ["taskset", "-c", str(self.cpu), self.binary, "-t1", f"-c{connections}",
                 f"-d{seconds}s", "--timeout", f"{timeout}s", "-s", str(script),
-                f"http://127.0.0.1:{port}{path}"]
+                f"{server.base}{path}"]
 
-    def run(self, port, path, connections, seconds, timeout=10):
+    def run(self, server, path, connections, seconds, timeout=10):
         before = children_cpu()
         p = subprocess.run(
-            self.command(port, path, connections, seconds, timeout, self.done),
+            self.command(server, path, connections, seconds, timeout, self.done),
             capture_output=True, text=True, timeout=seconds + 60, check=False)
         result = parse(p.stdout, p.stderr)
         result["client_cpu"] = children_cpu() - before
         return result
 
-    def start_walk(self, port, count, connections, seconds):
+    def start_walk(self, server, count, connections, seconds):
         """Starts reading the cold files in turn; the process is handed back running."""
         self.walk.write_text(DONE + WALK.replace("COUNT", str(count)))
-        command = self.command(port, "/", connections, seconds, 60, self.walk)
+        command = self.command(server, "/", connections, seconds, 60, self.walk)
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -6,13 +6,18 @@ import shutil
 import subprocess
 
 OURS_NGINX = {"1k": 0.70, "10k": 0.75, "100k": 0.90, "1m": 0.90}
+OURS_NGINX_TLS = {"1k": 0.80, "100k": 0.60, "1m": 0.60}
+OURS_NGINX_HANDSHAKES = {"full": 1.0, "resumed": 0.9}
 OURS_FLOOR = 1.25
+IDLE_TLS = 0.65
+FLOOD_OF_FAIR = 0.8
 COLD_RATIO = 2.0
 
 
-def check(result, name, value, target):
+def check(result, name, value, target, at_least=False):
     result["targets"].append({"name": name, "value": value, "target": target,
-                              "met": value <= target})
+                              "at_least": at_least,
+                              "met": value >= target if at_least else value <= target})
 
 
 def collect_targets(result):
@@ -26,7 +31,8 @@ def collect_targets(result):
             if row["ours_floor"]:
                 check(result, f"{row['size']} ours/floor{suffix}", row["ours_floor"]["median"],
                       OURS_FLOOR)
-    idle = result.get("idle", {})
+    collect_tls(result)
+    idle = result.get("idle", {}).get("plain", {})
     if "millrace" in idle and "nginx" in idle:
         check(result, "idle connection, bytes resident, ours (target: nginx's)",
               idle["millrace"]["per_connection"]["rss"], idle["nginx"]["per_connection"]["rss"])
@@ -40,6 +46,23 @@ def collect_targets(result):
               result["cold"]["millrace"]["ratio"]["median"], COLD_RATIO)
 
 
+def collect_tls(result):
+    for part, targets, words in (("tls", OURS_NGINX_TLS, "over TLS"),
+                                 ("handshakes", OURS_NGINX_HANDSHAKES, "handshake")):
+        for row in result.get(part, []):
+            if row["ours_nginx"] and row["size"] in targets:
+                check(result, f"{row['size']} {words}, ours/nginx", row["ours_nginx"]["median"],
+                      targets[row["size"]])
+    idle = result.get("idle", {}).get("tls", {})
+    if "millrace" in idle and "nginx" in idle:
+        check(result, "idle TLS connection, resident, ours/nginx",
+              idle["millrace"]["per_connection"]["rss"] / idle["nginx"]["per_connection"]["rss"],
+              IDLE_TLS)
+    if "millrace" in result.get("tls_flood", {}):
+        check(result, "transfers beside a flood of handshakes, rate / fair rate",
+              result["tls_flood"]["millrace"]["of_fair"]["median"], FLOOD_OF_FAIR, at_least=True)
+
+
 def spread(r):
     return f"{r['median']:.2f} ({r['min']:.2f}-{r['max']:.2f})" if r else "-"
 
@@ -51,15 +74,15 @@ def cell(row, role, key, form):
 ROLES = ("millrace", "nginx", "floor")
 
 
-def size_table(rows, title):
-    out = [f"{title}: server CPU per request in microseconds, median (ratios: median of the "
+def size_table(rows, title, what="body", each="request"):
+    out = [f"{title}: server CPU per {each} in microseconds, median (ratios: median of the "
            "rounds, lowest-highest)",
-           f"{'body':>5} | {'millrace':>8} {'nginx':>8} {'floor':>8} | {'ours/nginx':>17} "
-           f"{'ours/floor':>17} | both ends: {'ours/nginx':>17} {'ours/floor':>17} | requests/s"]
+           f"{what:>7} | {'millrace':>8} {'nginx':>8} {'floor':>8} | {'ours/nginx':>17} "
+           f"{'ours/floor':>17} | both ends: {'ours/nginx':>17} {'ours/floor':>17} | {each}s/s"]
     for row in rows:
         us = " ".join(f"{cell(row, r, 'us', '{:.2f}'):>8}" for r in ROLES)
         rps = " / ".join(cell(row, r, "rps", "{:.0f}") for r in ROLES)
-        out.append(f"{row['size']:>5} | {us} | {spread(row['ours_nginx']):>17} "
+        out.append(f"{row['size']:>7} | {us} | {spread(row['ours_nginx']):>17} "
                    f"{spread(row['ours_floor']):>17} | {spread(row['ours_nginx_both_ends']):>28} "
                    f"{spread(row['ours_floor_both_ends']):>17} | {rps}")
     return out
@@ -67,11 +90,22 @@ def size_table(rows, title):
 
 def idle_table(idle):
     out = ["Memory of an idle keep-alive connection that has served one request, bytes"]
-    for role, r in idle.items():
+    for kind, role, r in ((k, role, r) for k, roles in idle.items() for role, r in roles.items()):
         per = r["per_connection"]
-        out.append(f"{role:>9} | rss {per['rss']:.0f}  pss {per['pss']:.0f}  private "
+        out.append(f"{kind:>5} {role:>9} | rss {per['rss']:.0f}  pss {per['pss']:.0f}  private "
                    f"{per['private']:.0f}  (over {r['connections']}; all together rss "
                    f"{r['before']['rss'] / 1024:.0f} -> {r['after']['rss'] / 1024:.0f} KiB)")
+    return out
+
+
+def flood_table(flood):
+    out = ["Four transfers of a large file over TLS, alone and beside a flood of handshakes that "
+           "never end"]
+    for role, r in flood.items():
+        out.append(f"{role:>9} | {r['alone']:.0f} MiB/s alone, {r['beside']:.0f} beside "
+                   f"{r['handshakes_per_second']:.0f} handshakes/s "
+                   f"({r['handshakes_per_second_alone']:.0f}/s without transfers), kept "
+                   f"{spread(r['kept'])}, of the fair rate {spread(r['of_fair'])}")
     return out
 
 
@@ -98,7 +132,7 @@ def target_table(targets):
     out = ["Targets"]
     for t in targets:
         out.append(f"  {'met   ' if t['met'] else 'MISSED'}  {t['name']}: {t['value']:.2f}, "
-                   f"at most {t['target']:.2f}")
+                   f"{'at least' if t['at_least'] else 'at most'} {t['target']:.2f}")
     return out
 
 
@@ -109,7 +143,13 @@ def text(result):
         blocks.append(size_table(result["sizes"], "Access log off"))
     if result.get("log"):
         blocks.append(size_table(result["log"], "Access log buffered (the floor has none)"))
-    for key, table in (("idle", idle_table), ("many", many_table), ("cold", cold_table)):
+    if result.get("tls"):
+        blocks.append(size_table(result["tls"], f"TLS 1.3, {result['setup']['ciphersuite']}"))
+    if result.get("handshakes"):
+        blocks.append(size_table(result["handshakes"], "TLS 1.3 connections, P-256, one request of "
+                                 "1 KiB in each", "kind", "handshake"))
+    for key, table in (("idle", idle_table), ("tls_flood", flood_table), ("many", many_table),
+                       ("cold", cold_table)):
         if result.get(key):
             blocks.append(table(result[key]))
     if result["skipped"]:
@@ -122,9 +162,8 @@ def text(result):
 PLOT = """\
 set terminal pngcairo size 1100,620 font "sans,11"
 set output "{png}"
-set title "Server CPU per request, {rounds} rounds, {connections} connections, access log off"
+set title "Server CPU per request or new connection, {rounds} rounds, {connections} at a time"
 set ylabel "microseconds (logarithmic)"
-set xlabel "body"
 set logscale y
 set yrange [1:*]
 set grid ytics
@@ -137,15 +176,23 @@ plot {series}
 """
 
 
+def plotted(result):
+    """What has a server CPU figure, with its label."""
+    return [(words.format(row["size"]), row)
+            for part, words in (("sizes", "{}"), ("tls", "{} TLS"), ("handshakes", "{} conn."))
+            for row in result.get(part, [])]
+
+
 def plot(result, out):
     """Writes plot.png, or says what is missing for it."""
-    if not result.get("sizes"):
+    bars = plotted(result)
+    if not bars:
         return "no sizes were measured, so there is no plot"
     if not shutil.which("gnuplot"):
         return "gnuplot is missing (apt install gnuplot-nox), so there is no plot"
-    roles = list(result["sizes"][0]["median"])
-    lines = [" ".join([row["size"]] + [f"{row['median'][r]['us']:.3f}" for r in roles])
-             for row in result["sizes"]]
+    roles = list(bars[0][1]["median"])
+    lines = [" ".join([f'"{label}"'] + [f"{row['median'][r]['us']:.3f}" for r in roles])
+             for label, row in bars]
     data, script = out / "plot.dat", out / "plot.gp"
     data.write_text("\n".join(lines) + "\n")
     series = ", ".join(f'"{data}" using {i + 2}{":xtic(1)" if i == 0 else ""} title "{r}"'

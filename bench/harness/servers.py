@@ -29,11 +29,20 @@ http {{
     open_file_cache_valid 60s;
     access_log {log};
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port}{ssl} backlog=4096;
         root {www};
-    }}
+{tls}    }}
 }}
 """
+
+TLS = """\
+        ssl_certificate {pem};
+        ssl_certificate_key {pem};
+        ssl_protocols TLSv1.3;
+        ssl_conf_command Ciphersuites {ciphersuite};
+"""
+
+CIPHERS = {"aes256": "TLS_AES_256_GCM_SHA384", "aes128": "TLS_AES_128_GCM_SHA256"}
 
 # What Debian's own nginx.conf says; nginx without a word in its configuration has both off.
 DEBIAN = {"sendfile": "on", "tcp_nopush": "on"}
@@ -68,16 +77,29 @@ def cpu_ns(pid):
     return time.clock_gettime_ns((~pid << 3) | 2)
 
 
-class Server:
-    """One server, pinned to one CPU."""
+class Tls:
+    """TLS 1.3 with one cipher and a P-256 certificate, the same for all servers."""
 
-    def __init__(self, name, workspace, cpu):
+    def __init__(self, cipher, workspace):
+        self.ciphersuite = CIPHERS[cipher]
+        self.pem = workspace.certificate()
+
+
+class Server:
+    """One server, pinned to one CPU; tls is None for plain HTTP."""
+
+    def __init__(self, name, workspace, cpu, tls=None):
         self.name = name
+        self.tls = tls
         self.workspace = workspace
         self.cpu = cpu
         self.port = free_port()
         self.process = None
         self.pids = []
+
+    @property
+    def base(self):
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def command(self):
         raise NotImplementedError
@@ -98,7 +120,7 @@ class Server:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                fetch(self.port, "/1k.bin")
+                fetch(self, "/1k.bin")
                 return
             except OSError:
                 time.sleep(0.05)
@@ -153,8 +175,9 @@ class Server:
 class Configured(Server):
     """nginx, or a server that reads nginx's configuration."""
 
-    def __init__(self, name, binary, workspace, cpu, nofile, log=False, tuning=DEBIAN):
-        super().__init__(name + ("-log" if log else ""), workspace, cpu)
+    def __init__(self, name, binary, workspace, cpu, nofile, log=False, tuning=DEBIAN, tls=None):
+        title = name + ("-log" if log else "") + ("-tls" if tls else "")
+        super().__init__(title, workspace, cpu, tls)
         self.binary = binary
         self.is_nginx = name == "nginx"
         self.nofile = nofile
@@ -165,11 +188,12 @@ class Configured(Server):
         directory = self.workspace.dir
         log = f"{directory}/{self.name}.access.log combined buffer=64k" if self.log else "off"
         extra = NGINX_TEMP.format(dir=directory) if self.is_nginx else ""
+        tls = TLS.format(pem=self.tls.pem, ciphersuite=self.tls.ciphersuite) if self.tls else ""
         path = directory / f"{self.name}.conf"
         path.write_text(CONFIG.format(
             dir=directory, tag=self.name, port=self.port, www=self.workspace.www, log=log,
-            extra=extra, nofile=self.nofile, connections=min(16384, self.nofile - 500),
-            **self.tuning))
+            extra=extra, ssl=" ssl" if self.tls else "", tls=tls, nofile=self.nofile,
+            connections=min(16384, self.nofile - 500), **self.tuning))
         return [self.binary, "-p", str(directory), "-c", str(path),
                 "-e", f"{directory}/{self.name}.error.log"]
 
@@ -177,9 +201,12 @@ class Configured(Server):
 class Floor(Server):
     """The bare responder."""
 
-    def __init__(self, workspace, cpu):
-        super().__init__("floor", workspace, cpu)
+    def __init__(self, workspace, cpu, tls=None):
+        super().__init__("floor" + ("-tls" if tls else ""), workspace, cpu, tls)
         self.binary = workspace.floor()
 
     def command(self):
-        return [self.binary, "-p", str(self.port), "-r", str(self.workspace.www)]
+        command = [self.binary, "-p", str(self.port), "-r", str(self.workspace.www)]
+        if self.tls:
+            command += ["-S", str(self.tls.pem), "-C", self.tls.ciphersuite]
+        return command

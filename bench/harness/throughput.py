@@ -14,7 +14,7 @@ BOTH_ENDS = ("us", "client_us")
 def one_run(server, wrk, path, seconds):
     """One run of one server: microseconds of CPU per request, and what else is worth keeping."""
     soft, cpu = ksoftirqd_ns(server.cpu), server.cpu_ns()
-    result = wrk.run(server.port, path, CONNECTIONS, seconds)
+    result = wrk.run(server, path, CONNECTIONS, seconds)
     cpu, soft = server.cpu_ns() - cpu, ksoftirqd_ns(server.cpu) - soft
     if errors_of(result) or not result["requests"]:
         seen = ", ".join(f"{e} {result[e]}" for e in ERRORS)
@@ -48,18 +48,23 @@ def compare(servers, wrk, label, content, rounds, seconds, say):
     path = f"/{label}.bin"
     header = {role: verify(s, path, content) for role, s in servers.items()}
     for s in servers.values():
-        wrk.run(s.port, path, CONNECTIONS, 1)
+        wrk.run(s, path, CONNECTIONS, 1)
     roles, taken = list(servers), []
     for n in range(rounds):
         taken.append({role: one_run(servers[role], wrk, path, seconds)
                       for role in turn(roles, n)})
         say(f"{label} round {n + 1}: " + "  ".join(
             f"{role} {taken[-1][role]['us']:.2f} us" for role in roles))
+    return summary(label, taken) | {"header_bytes": header}
+
+
+def summary(label, taken):
+    """taken: for each round {role: figures}."""
+    roles = list(taken[0])
     medians = {role: {key: statistics.median(r[role][key] for r in taken)
                       for key in taken[0][role]} for role in roles}
     return {
         "size": label,
-        "header_bytes": header,
         "median": medians,
         "ours_nginx": ratio(taken, "millrace", "nginx"),
         "ours_floor": ratio(taken, "millrace", "floor"),

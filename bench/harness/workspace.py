@@ -89,11 +89,37 @@ class Workspace:
             (self.www / f"{label}.bin").write_bytes(rng.randbytes(size))
 
     def floor(self):
-        sources = ["floor.c", "floor_epoll.c", "floor_uring.c", "floor_priv.h"]
-        return helper_program("floor", sources, ["-luring"], self.out)
+        sources = ["floor.c", "floor_epoll.c", "floor_tls.c", "floor_uring.c", "floor_priv.h"]
+        return helper_program("floor", sources, ["-luring", "-lssl", "-lcrypto"], self.out)
 
     def pace(self):
         return helper_program("pace", ["pace.c"], [], self.out)
+
+    def handshakes(self):
+        return helper_program("handshakes", ["handshakes.c"], ["-lssl", "-lcrypto"], self.out)
+
+    def download(self):
+        return helper_program("download", ["download.c"], ["-lssl", "-lcrypto"], self.out)
+
+    def certificate(self):
+        """A P-256 certificate that signs itself, and its key, in one file; made once."""
+        pem = self.dir / "tls.pem"
+        if not pem.exists():
+            command = [find_tool("openssl", "openssl"), "req", "-x509", "-newkey", "ec",
+                       "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                       "-subj", "/CN=localhost", "-keyout", "-", "-out", "-"]
+            p = subprocess.run(command, capture_output=True, text=True, check=False)
+            if p.returncode:
+                raise BenchError(f"no certificate: {p.stderr.strip()[-300:]}")
+            pem.write_text(p.stdout)
+        return pem
+
+    def make_large(self, name, mebibytes):
+        """A file of which a client does not get to the end soon."""
+        piece = random.Random(2).randbytes(1024 * 1024)
+        with open(self.www / name, "wb") as f:
+            for _ in range(mebibytes):
+                f.write(piece)
 
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)
