@@ -6,7 +6,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run sample test bench lab install clean
+.PHONY: help setup build run sample test bench install clean
+.PHONY: lab lab-programs lab-all lab-shell lab-cost
 
 help:
 	@echo "make run      install what is missing, build, make a sample library, serve it on port 8080"
@@ -16,11 +17,14 @@ help:
 	@echo "make sample   make the sample library in build/sample"
 	@echo "make setup    install everything that the targets above need"
 	@echo "make install  install below DESTDIR and PREFIX ($(PREFIX))"
-	@echo "make lab      measure on a virtual machine with several NUMA nodes (not there yet)"
+	@echo "make lab      test in virtual machines: kernel TLS, several NUMA nodes, LACP"
+	@echo "make lab-all  the same with the newest packaged kernel too"
+	@echo "make lab-shell  a shell in such a machine"
+	@echo "make lab-cost  instructions per request there, ours and nginx's"
 	@echo "make clean    remove build/"
 
 setup:
-	conf/build/setup build run test bench
+	conf/build/setup build run test bench lab
 
 build:
 	conf/build/setup build
@@ -35,16 +39,33 @@ run: build sample
 	@conf/sample/run.sh
 
 test: sample
-	conf/build/setup build test
+	conf/build/setup build test lab
 	test/run
 
 bench: build
 	conf/build/setup bench
-	cmake --build --preset release --target floor pace
+	cmake --build --preset release --target floor pace handshakes download
 	bench/run
 
-lab:
-	@echo "make lab: not there yet"; exit 1
+# What the guest runs: the program, and the unit tests of what depends on the kernel.
+lab-programs:
+	conf/build/setup build lab
+	cmake --preset release
+	cmake --build --preset release
+
+lab: lab-programs
+	test/lab/run
+
+lab-all: lab-programs
+	test/lab/run --kernel 6.1 --kernel 6.12 --kernel newest
+
+lab-shell: build
+	conf/build/setup lab
+	test/lab/run --shell
+
+lab-cost: build
+	conf/build/setup lab
+	test/lab/run --cost
 
 install:
 	cmake --preset release -B build/install -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DMILLRACE_TESTS=OFF

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Unit tests of what depends on the kernel (io_uring first of all), run on this kernel."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+import lab
+
+PROGRAMS = sorted(path.name for path in lab.BUILD.glob("unit_*"))
+SYNTHESIS = re.compile(r"Tested: \D*(\d+)\D*Passing: \D*(\d+)\D*Failing: \D*(\d+)"
+                       r"\D*Crashing: \D*(\d+)")
+
+
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_unit_tests_pass_on_this_kernel(program, tmp_path):
+    done = subprocess.run([lab.BUILD / program, "--jobs=1"], capture_output=True, text=True,
+                          cwd=tmp_path, env={**os.environ, "LD_LIBRARY_PATH": "/lab/lib"},
+                          timeout=110)
+    text = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
+    assert done.returncode == 0, text
+    found = SYNTHESIS.search(text)
+    assert found and int(found[1]) > 0, text
+
+
+def test_there_are_unit_tests_of_the_ring():
+    assert any(name.startswith("unit_lib_ring_") for name in PROGRAMS), PROGRAMS
