@@ -8,8 +8,9 @@ static const struct conf_directive *const tables[] = {
     directives_main,     directives_events,   directives_blocks,     directives_server,
     directives_listen,   directives_files,    directives_connection, directives_types,
     directives_response, directives_redirect, directives_rewrite,    directives_log,
-    directives_access,   directives_map,      directives_ignored,    directives_rejected,
-    directives_limits,   directives_charset,  directives_gzip,       directives_ssl,
+    directives_access,   directives_map,      directives_geo,        directives_ignored,
+    directives_rejected, directives_limits,   directives_charset,    directives_gzip,
+    directives_ssl,
 };
 
 const struct conf_schema directives_schema = {

@@ -10,7 +10,6 @@
 #define FILES "only files are served"
 #define NO_AUTH "there is no authentication"
 #define NO_BODY "bodies are sent as stored"
-#define NO_GEO "there is no look-up of addresses"
 #define NO_REAL "the address of the connection is the client's"
 
 const struct conf_directive directives_rejected[] = {
@@ -52,7 +51,6 @@ const struct conf_directive directives_rejected[] = {
     REJECTED("real_ip_header", NO_REAL),
     REJECTED("real_ip_recursive", NO_REAL),
     REJECTED("proxy_protocol", NO_REAL),
-    REJECTED("geo", NO_GEO),
     REJECTED("split_clients", "there is no splitting of clients"),
     REJECTED("random_index", "directories have a fixed index"),
     REJECTED("mirror", "there are no subrequests"),
@@ -86,7 +84,7 @@ const struct conf_family directives_families[] = {
     {"secure_token", "access is not decided by token"},
     {"akamai_token", "access is not decided by token"},
     {"auth_", NO_AUTH},
-    {"geoip", NO_GEO},
+    {"geoip", "its databases are not read: \"geo\" has tables of addresses"},
     {"userid", "clients get no cookies"},
     {"sub_filter_", NO_BODY},
     {"ssi_", NO_BODY},

@@ -28,7 +28,6 @@ static const char *const without[] = {
     "http_auth_basic_module",
     "http_mirror_module",
     "http_autoindex_module",
-    "http_geo_module",
     "http_split_clients_module",
     "http_referer_module",
     "http_proxy_module",

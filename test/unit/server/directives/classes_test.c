@@ -31,7 +31,7 @@ Test(classes, what_is_missing_is_named_with_a_reason)
         {"events {}\nhttp { http3 on; }", "directive \"http3\" is not supported: ", 2},
         {"events {}\nhttp { content_by_lua_block { x } }", "directive \"content_by_lua_", 2},
         {"events {}\nhttp { fastcgi_pass x; }", "directive \"fastcgi_pass\" is not supported: ", 2},
-        {"events {}\nhttp { geo $x { default 1; } }", "directive \"geo\" is not supported: ", 2},
+        {"events {}\nhttp { geoip_country x; }", "directive \"geoip_country\" is not supported", 2},
         {"events {}\nhttp { vod_mode local; }", "directive \"vod_mode\" is not supported: ", 2},
     };
 
