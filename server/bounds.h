@@ -12,6 +12,8 @@
 // copies cost less than sendfile's work for each page (19 against 21 us), at 256 KiB they are
 // equal.
 #define SMALL_BODY_MAX (128u << 10)
+// The same where the kernel makes the records: head and body in one of them.
+#define SMALL_TLS_BODY_MAX (15u << 10)
 // Bytes of a body that is taken into memory to be recoded; larger ones are sent as stored.
 #define BODY_MEMORY_MAX (1u << 20)
 // Bytes of a body that is compressed, at once and by the worker: a few milliseconds of its time.

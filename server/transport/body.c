@@ -65,12 +65,12 @@ uint64_t body_fetched(const struct response *s, uint64_t off)
 }
 
 // What had to be fetched goes by sendfile, which needs no second answer about residency.
-static bool is_small_file(const struct response *s)
+static bool is_small_file(const struct response *s, uint64_t small)
 {
     const struct slice *body = s->body;
 
     return body != NULL && body->file != NULL && body->next == NULL &&
-           body->len <= SMALL_BODY_MAX && body_fetched(s, body->off) == 0;
+           body->len <= small && body_fetched(s, body->off) == 0;
 }
 
 // The body of a small file is read right behind the head. A miss is fetched first; nothing has been
@@ -104,7 +104,7 @@ static size_t append_memory(struct response *s, char *at, size_t room)
     return n;
 }
 
-enum transport_result front_make(struct conn *c, struct front *f)
+enum transport_result front_make(struct conn *c, uint64_t small, struct front *f)
 {
     struct request *r = c->request;
     struct response *s = &r->response;
@@ -115,7 +115,7 @@ enum transport_result front_make(struct conn *c, struct front *f)
     if (head_write(r, scratch, HEAD_MAX, &f->head) != 0)
         return transport_failed(c, EMSGSIZE, "response head");
     s->header_bytes = f->head;
-    if (is_small_file(s)) {
+    if (is_small_file(s, small)) {
         enum transport_result rc = read_small(c, f->head, &done);
         if (!done)
             return rc;

@@ -25,9 +25,9 @@ enum transport_result transport_not_sent(struct conn *c, int err, const char *ca
 struct front {
     size_t head, file;
 };
-// Puts it together; response.header_sent is set then. TRANSPORT_DONE, or TRANSPORT_FILE or
-// TRANSPORT_ERROR.
-must_check enum transport_result front_make(struct conn *c, struct front *f);
+// Puts it together, with a file's body if it has at most `small` bytes (SMALL_BODY_MAX at most);
+// response.header_sent is set then. TRANSPORT_DONE, or TRANSPORT_FILE or TRANSPORT_ERROR.
+must_check enum transport_result front_make(struct conn *c, uint64_t small, struct front *f);
 
 // Takes n bytes off the front of the body.
 void body_consume(struct response *s, uint64_t n);

@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/sys.h"
 #include "lib/file/extent.h"
+#include "server/bounds.h"
 #include "server/conn/conn.h"
 #include "server/request/request.h"
 #include "server/transport/body.h"
@@ -64,15 +65,18 @@ static enum transport_result send_scratch(struct conn *c, size_t head, size_t bo
     return (size_t)sent == n ? TRANSPORT_DONE : rc;
 }
 
+// The kernel's records hold whole pages of a file if the head has a record of its own; encrypting
+// across the edges of pages costs more than the one small record.
 static enum transport_result send_front(struct conn *c)
 {
+    bool tls = c->transport == &transport_kernel;
     struct front f;
-    enum transport_result rc = front_make(c, &f);
+    enum transport_result rc = front_make(c, tls ? SMALL_TLS_BODY_MAX : SMALL_BODY_MAX, &f);
 
     // An HTTP/0.9 response may be all empty.
     if (rc != TRANSPORT_DONE || f.head + f.file == 0)
         return rc;
-    bool more = c->request->response.body != NULL && f.file == 0;
+    bool more = !tls && c->request->response.body != NULL && f.file == 0;
     return send_scratch(c, f.head, f.file, more ? MSG_MORE : 0);
 }
 

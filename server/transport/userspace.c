@@ -10,6 +10,7 @@
 #include "lib/file/open_file.h"
 #include "lib/file/residency.h"
 #include "lib/tls/tls.h"
+#include "server/bounds.h"
 #include "server/conn/conn.h"
 #include "server/request/request.h"
 #include "server/transport/body.h"
@@ -42,7 +43,7 @@ static enum transport_result seal_body(struct conn *c, const char *p, size_t n)
 static enum transport_result seal_front(struct conn *c)
 {
     struct front f;
-    enum transport_result rc = front_make(c, &f);
+    enum transport_result rc = front_make(c, SMALL_BODY_MAX, &f);
 
     if (rc != TRANSPORT_DONE || f.head + f.file == 0)
         return rc;

@@ -40,7 +40,7 @@ open_file_cache max=1000 inactive=60s;
 open_file_cache_valid 60s;
 server {{
     listen 127.0.0.1:@PORT@{ssl};
-    root /tmp/www;
+    root /var/www;
 {tls}}}
 """
 TLS = """    ssl_certificate {crt};
@@ -176,7 +176,7 @@ def arguments():
 def main():
     options = arguments()
     os.environ["OPENSSL_CONF"] = "/dev/null"
-    folder = Path("/tmp/www")
+    folder = Path("/var/www")
     folder.mkdir()
     for size in options.sizes:
         (folder / size).write_bytes(os.urandom(SIZES[size]))
