@@ -110,11 +110,11 @@ ssize_t tls_kernel_receive(int fd, char *buf, size_t size, uint8_t *type)
     return n;
 }
 
-int tls_kernel_alert(int fd, uint8_t level, uint8_t description)
+// One record of a type that is not data.
+static int send_record(int fd, uint8_t type, const unsigned char *bytes, size_t size)
 {
-    unsigned char alert[2] = {level, description};
     union record_type_buffer control;
-    struct iovec iov = {.iov_base = alert, .iov_len = sizeof(alert)};
+    struct iovec iov = {.iov_base = (void *)bytes, .iov_len = size}; // it is only read
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1,
                          .msg_control = &control, .msg_controllen = sizeof(control)};
     ssize_t n;
@@ -123,11 +123,25 @@ int tls_kernel_alert(int fd, uint8_t level, uint8_t description)
     control.header.cmsg_level = SOL_TLS;
     control.header.cmsg_type = TLS_SET_RECORD_TYPE;
     control.header.cmsg_len = CMSG_LEN(sizeof(uint8_t));
-    *CMSG_DATA(&control.header) = TLS_ALERT;
+    *CMSG_DATA(&control.header) = type;
     do {
         n = sys->sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
-    return n == sizeof(alert) ? 0 : -EIO;
+    return (size_t)n == size ? 0 : -EIO;
+}
+
+int tls_kernel_alert(int fd, uint8_t level, uint8_t description)
+{
+    const unsigned char alert[] = {level, description};
+
+    return send_record(fd, TLS_ALERT, alert, sizeof(alert));
+}
+
+int tls_kernel_key_update(int fd)
+{
+    static const unsigned char message[] = {HANDSHAKE_KEY_UPDATE, 0, 0, 1, UPDATE_NOT_REQUESTED};
+
+    return send_record(fd, TLS_HANDSHAKE, message, sizeof(message));
 }

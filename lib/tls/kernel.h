@@ -59,6 +59,8 @@ enum tls_control tls_control_judge(bool tls13, uint8_t type, const char *bytes, 
 must_check ssize_t tls_kernel_receive(int fd, char *buf, size_t size, uint8_t *type);
 // Sends an alert record; does not wait. 0 or -errno.
 must_check int tls_kernel_alert(int fd, uint8_t level, uint8_t description);
+// The same with a KeyUpdate that asks for nothing: the next record must have new keys.
+must_check int tls_kernel_key_update(int fd);
 
 enum { TLS_ALERT_WARNING = 1, TLS_ALERT_FATAL = 2 };
 enum { TLS_CLOSE_NOTIFY = 0, TLS_UNEXPECTED_MESSAGE = 10, TLS_INTERNAL_ERROR = 80,

@@ -69,13 +69,18 @@ static struct tls_ticket_keys *map_keys(unsigned used)
         mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (k == MAP_FAILED)
         return NULL;
-    // Best effort both: a system that refuses them serves tickets all the same.
+    // Best effort: a system that refuses it serves tickets all the same.
     (void)madvise(k, size, MADV_DONTDUMP);
-    (void)mlock(k, size);
     k->size = size;
     k->nslots = nslots;
     k->used = used;
     return k;
+}
+
+void tls_ticket_keys_lock(struct tls_ticket_keys *k)
+{
+    if (k != NULL)
+        (void)mlock(k, k->size); // a system that refuses it serves tickets all the same
 }
 
 void tls_ticket_keys_free(struct tls_ticket_keys *k)

@@ -27,6 +27,9 @@ struct tls_ticket_keys;
 
 // Maps and fills the shared memory. NULL when the machine refuses. Master, once.
 struct tls_ticket_keys *tls_ticket_keys_new(void);
+// Keeps the memory from being swapped out, where the memlock limit allows. A lock is the calling
+// process's own and lost in a fork(2), so the master takes it when it has become what it stays.
+void tls_ticket_keys_lock(struct tls_ticket_keys *k); // NULL is allowed
 void tls_ticket_keys_free(struct tls_ticket_keys *k); // wipes; NULL is allowed
 // A new key in front; the oldest drops out. Master only. Readers see either set.
 must_check int tls_ticket_keys_rotate(struct tls_ticket_keys *k);

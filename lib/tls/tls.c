@@ -10,6 +10,7 @@
 
 #include "lib/base/check.h"
 #include "lib/tls/kernel.h"
+#include "lib/tls/kernel_keys.h"
 #include "lib/tls/record_layer.h"
 #include "lib/tls/tls_priv.h"
 
@@ -95,7 +96,9 @@ static enum tls_result refused(struct tls *t, int rc)
 
 static enum tls_result finish(struct tls *t)
 {
+    tls_secrets_tap(&t->secrets);
     ERR_clear_error();
+    tls_secrets_tap(NULL);
     int rc = SSL_do_handshake(t->ssl);
     if (rc != 1)
         return refused(t, rc);
@@ -108,7 +111,10 @@ static enum tls_result finish(struct tls *t)
 static enum tls_result read_early(struct tls *t, char *buf, size_t size, size_t *got)
 {
     ERR_clear_error();
-    switch (SSL_read_early_data(t->ssl, buf, size, got)) {
+    tls_secrets_tap(&t->secrets);
+    int rc = SSL_read_early_data(t->ssl, buf, size, got);
+    tls_secrets_tap(NULL);
+    switch (rc) {
     case SSL_READ_EARLY_DATA_SUCCESS:
         return TLS_EARLY;
     case SSL_READ_EARLY_DATA_FINISH:
@@ -149,9 +155,23 @@ unsigned tls_kernel(const struct tls *t)
         return 0;
     if (BIO_get_ktls_send(SSL_get_wbio(t->ssl)))
         directions |= TLS_KERNEL_SEND;
-    if (BIO_get_ktls_recv(SSL_get_rbio(t->ssl)) && !SSL_has_pending(t->ssl))
+    if (t->receive_given ||
+        (BIO_get_ktls_recv(SSL_get_rbio(t->ssl)) && !SSL_has_pending(t->ssl)))
         directions |= TLS_KERNEL_RECEIVE;
     return directions;
+}
+
+bool tls_kernel_receives_too(struct tls *t)
+{
+    if (!t->handshake_done || t->was_early || tls_kernel(t) != TLS_KERNEL_SEND)
+        return false;
+    struct tls_records *r = tls_records_new(t->ssl, &t->secrets);
+    if (r == NULL)
+        return false;
+    t->receive_given = tls_kernel_install(t->fd, false, tls_records_aead(r),
+                                          tls_records_receiving(r)) == 0;
+    tls_records_free(r);
+    return t->receive_given;
 }
 
 int tls_leave_socket(struct tls *t)

@@ -62,6 +62,7 @@ struct tls {
     bool has_early_byte;               // the first of it was taken
     char early_byte;
     bool was_early;                    // there was early data
+    bool receive_given;                // tls_kernel_receives_too()
     uint8_t alert;                     // of the record layer's failure
     bool closed;                       // close_notify was sent
     bool failed;
@@ -80,6 +81,9 @@ must_check enum tls_result tls_handshake(struct tls *t);
 // Which directions the kernel has; asked after the handshake. Both, and nothing left inside: the
 // object may be freed.
 unsigned tls_kernel(const struct tls *t);
+// Where OpenSSL is too old to let the kernel receive TLS 1.3, we give it the keys. After a
+// handshake that left the kernel sending; true when it receives as well now.
+bool tls_kernel_receives_too(struct tls *t);
 // After a handshake through the socket: a direction that the kernel lacks goes through memory.
 // 0 or -ENOMEM.
 must_check int tls_leave_socket(struct tls *t);

@@ -17,6 +17,7 @@ struct listener;
 struct server_conf;
 struct tls;
 struct tls_facts;
+struct tls_kernel_keys;
 
 // Who makes the records of a TLS connection: $tls_transport, and the counters.
 #define CONN_SECURITIES(SECURITY)                                                      \
@@ -83,6 +84,7 @@ struct conn {
     uint32_t batch;            // bytes that the userspace transport seals before it sends
     char *cold;                // file bytes from the disk, to be sealed; of the worker's buffers
     struct tls *tls;           // NULL: plain, or the kernel has both directions
+    struct tls_kernel_keys *kernel_keys; // for a KeyUpdate; NULL: it cannot be followed
     struct tls_facts *facts;   // of a handshake whose struct tls is gone
     const struct server_conf *tls_server; // chosen by SNI; NULL: none
     struct op recv, poll, fetch; // in flight: the connection stays

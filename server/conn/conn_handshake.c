@@ -11,12 +11,15 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/tls/facts.h"
+#include "lib/tls/kernel.h"
+#include "lib/tls/kernel_keys.h"
 #include "lib/tls/tls.h"
 #include "server/bounds.h"
 #include "server/conn/conn_priv.h"
 #include "server/conn/conn_tls.h"
 #include "server/conn/tls_reason.h"
 #include "server/tls/certificate_hook.h"
+#include "server/tls/kernel_support.h"
 #include "server/transport/records.h"
 #include "server/worker.h"
 
@@ -147,6 +150,9 @@ void conn_handshake_ready(struct conn *c, int32_t res)
 static void adopt(struct conn *c)
 {
     unsigned kernel = tls_kernel(c->tls);
+
+    if (kernel == TLS_KERNEL_SEND && tls_kernel_receives_too(c->tls))
+        kernel |= TLS_KERNEL_RECEIVE;
     bool sends = kernel & TLS_KERNEL_SEND;
 
     c->records = !(kernel & TLS_KERNEL_RECEIVE);
@@ -186,6 +192,8 @@ static void release_ssl(struct conn *c)
     struct tls_facts *facts = wanted != 0 ? tls_facts_keep(c->tls->ssl, wanted) : NULL;
 
     if (c->security == CONN_SECURITY_kernel) {
+        if (server_tls_kernel()->rekey)
+            c->kernel_keys = tls_kernel_keys_keep(c->tls->ssl, &c->tls->secrets);
         records_drop(c);
         tls_free(c->tls);
         c->tls = NULL;

@@ -8,8 +8,10 @@
 #include "lib/base/log.h"
 #include "lib/tls/facts.h"
 #include "lib/tls/kernel.h"
+#include "lib/tls/kernel_keys.h"
 #include "lib/tls/tls.h"
 #include "server/conn/conn_priv.h"
+#include "server/request/request.h"
 #include "server/transport/records.h"
 #include "server/worker.h"
 
@@ -99,6 +101,34 @@ void conn_tls_received(struct conn *c, const char *bytes, size_t n)
     conn_tls_flush(c);
 }
 
+// What comes from here on cannot be read, and stays in the socket: closed as after a FIN, it would
+// answer with a reset, and what a slow client has not taken yet would be lost. A draining
+// connection lingers instead.
+static void end_unread(struct conn *c)
+{
+    bool answering =
+        c->step == CONN_send || (c->step == CONN_handle && !c->request->limits.delayed);
+
+    if (answering && c->pending == NULL)
+        conn_drain(c);
+    else
+        conn_end_of_stream(c);
+}
+
+// From Linux 6.14 on. When our own keys cannot be changed at once, because the socket is full, the
+// connection ends with the response under way, as on an older kernel.
+static bool change_keys(struct conn *c, bool ours_too)
+{
+    struct tls_kernel_keys *keys = c->kernel_keys;
+
+    if (keys == NULL || tls_kernel_keys_follow(keys, c->fd) != 0)
+        return false;
+    int rc = ours_too ? tls_kernel_keys_change(keys, c->fd) : 0;
+    if (rc != 0 && rc != -EAGAIN)
+        conn_broken(c, -rc); // the change was announced, so nothing can be said under the old keys
+    return rc == 0;
+}
+
 // False when nothing more is to be read.
 static bool obey(struct conn *c, enum tls_control what)
 {
@@ -113,9 +143,13 @@ static bool obey(struct conn *c, enum tls_control what)
         return false;
     case TLS_CONTROL_KEY_UPDATE:
     case TLS_CONTROL_KEY_UPDATE_REQUESTED:
+        if (change_keys(c, what == TLS_CONTROL_KEY_UPDATE_REQUESTED))
+            return true;
+        if (c->step == CONN_closing)
+            return false;
         conn_log(c, LOG_LEVEL_INFO, 0,
                   "client changed its keys, which the kernel cannot follow; closing");
-        conn_end_of_stream(c);
+        end_unread(c);
         return false;
     case TLS_CONTROL_CLOSE:
         conn_end_of_stream(c);
@@ -180,6 +214,7 @@ void conn_tls_free(struct conn *c)
 {
     record_buffer_give(c->worker, c->cold);
     tls_facts_free(c->facts);
+    tls_kernel_keys_free(c->kernel_keys);
     if (c->tls == NULL)
         return;
     records_drop(c);

@@ -378,6 +378,7 @@ int master_run(const struct master_setup *setup, struct config *config)
         tls_ticket_keys_free(m.tickets);
         return 1;
     }
+    tls_ticket_keys_lock(m.tickets);
     log_notice(0, "millrace/%s", MILLRACE_VERSION);
     if (m.next->config->main.master_process == 0)
         return master_run_single(&m);
