@@ -63,5 +63,5 @@ must_check int tls_kernel_alert(int fd, uint8_t level, uint8_t description);
 must_check int tls_kernel_key_update(int fd);
 
 enum { TLS_ALERT_WARNING = 1, TLS_ALERT_FATAL = 2 };
-enum { TLS_CLOSE_NOTIFY = 0, TLS_UNEXPECTED_MESSAGE = 10, TLS_INTERNAL_ERROR = 80,
-       TLS_NO_RENEGOTIATION = 100 };
+enum { TLS_CLOSE_NOTIFY = 0, TLS_UNEXPECTED_MESSAGE = 10, TLS_BAD_RECORD_MAC = 20,
+       TLS_RECORD_OVERFLOW = 22, TLS_INTERNAL_ERROR = 80, TLS_NO_RENEGOTIATION = 100 };

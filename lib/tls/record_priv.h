@@ -6,6 +6,7 @@
 
 #include <openssl/evp.h>
 
+#include "lib/tls/kernel.h"
 #include "lib/tls/record_layer.h"
 
 #define TLS_RECORD_HEADER 5u
@@ -19,8 +20,6 @@
 // AES-GCM is good for 2^24.5 records of full size under one key (RFC 8446, 5.5).
 #define TLS_UPDATE_AFTER ((uint64_t)1 << 24)
 #define TLS_KEY_RECORDS_MAX ((uint64_t)23726566)
-
-enum { TLS_BAD_RECORD_MAC = 20, TLS_RECORD_OVERFLOW = 22 }; // alerts
 
 // One direction. Its cipher is keyed once for each key; a record sets the nonce alone.
 struct tls_direction {

@@ -257,7 +257,7 @@ void conn_close(struct conn *c)
         return;
     // A response that was not finished must not look as if it were.
     if (c->step != CONN_handle && c->step != CONN_send)
-        conn_tls_goodbye(c);
+        (void)conn_tls_goodbye(c);
     conn_set_step(c, CONN_closing);
     timer_cancel(&ring->wheel, &c->timer);
     list_remove(&c->idle_node);

@@ -280,6 +280,13 @@ static void receive_ended(struct conn *c, int32_t res)
         else if (conn_tls_control(c))
             conn_start_receiving(c);
         break;
+    case -EBADMSG:
+    case -EMSGSIZE:
+        if (c->security != CONN_SECURITY_plain && !c->records)
+            conn_tls_refused(c, -res);
+        else
+            conn_broken(c, -res);
+        break;
     case 0:
         conn_end_of_stream(c);
         break;

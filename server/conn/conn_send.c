@@ -122,26 +122,6 @@ void conn_log_settled(struct conn *c)
     conn_pump(c);
 }
 
-void conn_writable(struct op *op, int32_t res, uint32_t flags)
-{
-    struct conn *c = container_of(op, struct conn, poll);
-
-    (void)flags;
-    conn_enter(c);
-    if (c->step == CONN_handshake)
-        conn_handshake_ready(c, res);
-    else if (c->step == CONN_send && !c->awaits_log && !op_in_flight(&c->fetch)) {
-        if (res < 0)
-            conn_broken(c, -res);
-        else
-            drive(c);
-        conn_pump(c);
-    } else {
-        conn_tls_flush(c);
-    }
-    conn_leave(c);
-}
-
 void conn_retry_send(struct conn *c)
 {
     c->retry_send = false;
@@ -226,6 +206,21 @@ static void linger_ended(struct conn *c)
         conn_close(c);
 }
 
+// close_notify, then the FIN: a client that missed the former would take the answer for cut off. The
+// socket of a slow client may have no room for it yet. The kernel's TLS takes records that it cannot
+// give to TCP yet, and a shutdown loses them (6.1, 6.12): there close_notify has to do.
+static void say_last(struct conn *c)
+{
+    if (!conn_tls_goodbye(c)) {
+        wait_for_room(c);
+        return;
+    }
+    if (c->transport != &transport_kernel)
+        shutdown(c->fd, SHUT_WR);
+    if (c->eof)
+        conn_close(c);
+}
+
 // Reads and drops for a while, so that the last bytes of the answer are not lost to a reset (RFC
 // 9112, 9.6).
 static void linger(struct conn *c)
@@ -239,12 +234,8 @@ static void linger(struct conn *c)
 
     conn_end_request(c);
     conn_set_step(c, CONN_linger);
-    conn_tls_goodbye(c);
-    shutdown(c->fd, SHUT_WR);
-    if (c->eof)
-        conn_close(c);
-    else
-        conn_linger_on(c);
+    conn_linger_on(c);
+    say_last(c);
 }
 
 static void finish_connection(struct conn *c)
@@ -263,7 +254,7 @@ static void finish_connection(struct conn *c)
         linger(c);
         return;
     }
-    conn_tls_goodbye(c);
+    (void)conn_tls_goodbye(c);
     conn_close(c);
 }
 
@@ -348,4 +339,26 @@ void conn_timed_out(struct conn *c)
         conn_close(c);
         break;
     }
+}
+
+void conn_writable(struct op *op, int32_t res, uint32_t flags)
+{
+    struct conn *c = container_of(op, struct conn, poll);
+
+    (void)flags;
+    conn_enter(c);
+    if (c->step == CONN_handshake)
+        conn_handshake_ready(c, res);
+    else if (c->step == CONN_send && !c->awaits_log && !op_in_flight(&c->fetch)) {
+        if (res < 0)
+            conn_broken(c, -res);
+        else
+            drive(c);
+        conn_pump(c);
+    } else if (c->step == CONN_linger) {
+        say_last(c);
+    } else {
+        conn_tls_flush(c);
+    }
+    conn_leave(c);
 }

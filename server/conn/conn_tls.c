@@ -194,20 +194,39 @@ bool conn_tls_control(struct conn *c)
     return true;
 }
 
-void conn_tls_goodbye(struct conn *c)
+void conn_tls_refused(struct conn *c, int err)
+{
+    uint8_t alert = err == EMSGSIZE ? TLS_RECORD_OVERFLOW : TLS_BAD_RECORD_MAC;
+
+    conn_log(c, LOG_LEVEL_INFO, err, "TLS record was refused (alert %u)", alert);
+    if (tls_kernel_alert(c->fd, TLS_ALERT_FATAL, alert) != 0)
+        conn_log(c, LOG_LEVEL_DEBUG, 0, "the alert did not go out");
+    c->broken = true;
+    if (c->request != NULL && c->request->response.status == 0)
+        c->request->response.status = 400;
+    conn_close(c);
+}
+
+// False when the socket has no room for it.
+static bool say_close_notify(struct conn *c)
+{
+    if (c->transport == &transport_kernel)
+        return tls_kernel_alert(c->fd, TLS_ALERT_WARNING, TLS_CLOSE_NOTIFY) != -EAGAIN;
+    tls_close(c->tls);
+    if (!records_waiting(c))
+        return true;
+    enum transport_result rc = records_flush(c);
+    return rc != TRANSPORT_AGAIN && rc != TRANSPORT_RETRY;
+}
+
+bool conn_tls_goodbye(struct conn *c)
 {
     if (c->security == CONN_SECURITY_plain || c->broken || c->step == CONN_handshake)
-        return;
-    c->broken = true;
-    if (c->tls == NULL) {
-        int rc = tls_kernel_alert(c->fd, TLS_ALERT_WARNING, TLS_CLOSE_NOTIFY);
-        if (rc != 0)
-            conn_log(c, LOG_LEVEL_DEBUG, -rc, "close_notify did not go out");
-        return;
-    }
-    tls_close(c->tls);
-    if (records_waiting(c) && records_flush(c) != TRANSPORT_DONE)
-        conn_log(c, LOG_LEVEL_DEBUG, 0, "close_notify did not go out");
+        return true;
+    if (c->tls != NULL && c->tls->ssl != NULL && !c->tls->handshake_done)
+        return true;
+    c->broken = say_close_notify(c);
+    return c->broken;
 }
 
 void conn_tls_free(struct conn *c)

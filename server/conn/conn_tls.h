@@ -36,11 +36,15 @@ void conn_tls_received(struct conn *c, const char *bytes, size_t n);
 // The kernel has a record that is not data (it answered EIO to a plain receive). True when the
 // connection may go on receiving.
 must_check bool conn_tls_control(struct conn *c);
+// The kernel could not open a record: `err` is EBADMSG (it was forged) or EMSGSIZE (too large).
+// Closes, with an alert.
+void conn_tls_refused(struct conn *c, int err);
 // What OpenSSL made goes to the socket as far as that takes it.
 void conn_tls_flush(struct conn *c);
 // Something of OpenSSL's failed: logs it, lets the alert out, and closes.
 void conn_tls_fail(struct conn *c);
-// Says close_notify once, if the connection may still say something.
-void conn_tls_goodbye(struct conn *c);
+// Says close_notify once, if the connection may still say something. False: there is no room for it
+// in the socket, and it is to be called again when there is.
+bool conn_tls_goodbye(struct conn *c);
 // Frees what the connection has of TLS; nothing is in flight.
 void conn_tls_free(struct conn *c);

@@ -88,12 +88,16 @@ def in_the_kernel():
 
 
 @contextmanager
-def kernel_connections(count, receive=True):
+def kernel_connections(count, receive=True, at_least=None):
     """Exactly so many connections get their keys into the kernel, no record is refused there, and
-    in the end all of them are gone."""
+    in the end all of them are gone. A client that vanishes may do so before the server has seen the
+    end of its handshake: at_least counts those that cannot."""
     with lab.tls_counted() as moved:
         yield moved
-    wanted = (count, count if receive else 0)
-    assert (moved["TlsTxSw"], moved["TlsRxSw"]) == wanted, dict(moved)
+    sending, receiving = moved["TlsTxSw"], moved["TlsRxSw"]
+    if at_least is None:
+        assert (sending, receiving) == (count, count if receive else 0), dict(moved)
+    else:
+        assert at_least <= receiving <= sending <= count, dict(moved)
     assert moved["TlsDecryptError"] == 0, dict(moved)
     assert eventually(lambda: in_the_kernel() == (0, 0)), in_the_kernel()

@@ -17,8 +17,8 @@ from settings import seconds
 from tls_wire import Interactive, s_client
 from wire import eventually
 
-SIZES = (KIB, 200 * KIB, MIB)
-SLOW = 200 * KIB
+SIZES = (KIB, 200 * KIB, MIB, 12 * MIB)
+SLOW, LARGE = 200 * KIB, 12 * MIB
 PORTS = 2
 HTTP = ktls.HTTP + f"""
     server {{ listen 127.0.0.1:@PORT@ ssl; root @PREFIX@/html; {ktls.WHICH}
@@ -112,9 +112,13 @@ def test_key_update_in_mid_transfer(site, letter):
                                     "-tls1_3") as client:
         client.wait_for(b"Content-Length")
         client.send(f"{letter}\n")
+        client.wait_for(b"KEYUPDATE")
+        client.send("GET /which HTTP/1.1\nHost: a\nConnection: close\n\n")
         output = client.wait_end()
     assert content(SLOW) in re.sub(rb"KEYUPDATE\n|read R BLOCK\n", b"", output)
     assert output.endswith(b"closed\n"), "close_notify"
+    # The next request, which is sealed with the new keys.
+    assert (b"kernel TLSv1.3" in output) == (lab.kernel_version() >= (6, 14))
     assert lab.kernel_version() >= (6, 14) or lines(site, "client changed its keys") == before + 1
 
 
@@ -126,8 +130,34 @@ def test_key_update_of_an_idle_client(site, letter):
         client.wait_for(re.escape(content(KIB)))
         client.send(f"{letter}\n")
         client.wait_for(b"KEYUPDATE")
-        if lab.kernel_version() < (6, 14):
-            assert client.wait_end().endswith(b"closed\n"), "close_notify"
+        if lab.kernel_version() >= (6, 14):
+            client.send("GET /which HTTP/1.1\nHost: a\nConnection: close\n\n")
+            client.wait_for(b"kernel TLSv1.3")
+        assert client.wait_end().endswith(b"closed\n"), "close_notify"
+
+
+@pytest.fixture
+def small_windows():
+    """So that the client is always behind, and the kernel never holds the whole of a large body."""
+    setting = Path("/proc/sys/net/ipv4/tcp_rmem")
+    before = setting.read_text()
+    setting.write_text("4096 8192 8192\n")
+    yield
+    setting.write_text(before)
+
+
+def test_nothing_is_lost_to_what_comes_behind_a_key_update(site, small_windows):
+    """It cannot be read. Left in a socket that is closed, it was answered by a reset, and 1.4 MiB
+    of the answer before it did not arrive."""
+    with kernel_connections(1), ask(site.port, f"GET /{LARGE} HTTP/1.1\nHost: a\n\n",
+                                    "-tls1_3") as client:
+        client.wait_for(b"Content-Length")
+        client.send("K\n")
+        client.wait_for(b"KEYUPDATE")
+        client.send("GET /which HTTP/1.1\nHost: a\nConnection: close\n\n")
+        output = client.wait_end()
+    output = re.sub(rb"KEYUPDATE\n|read R BLOCK\n", b"", output)
+    assert content(LARGE) in output, len(output)
 
 
 # Renegotiation, and what nobody should send.

@@ -22,6 +22,7 @@ from wire import eventually
 BIG = 4 * MIB
 WARM, IDLE = 20, 500
 HTTP = ktls.HTTP + f"""
+    keepalive_timeout 1h;
     server {{ listen 127.0.0.1:@PORT@ ssl; root @PREFIX@/html; {ktls.WHICH} }}
     server {{ listen 127.0.0.1:@PORT1@; {ktls.STATUS} }}
 """
@@ -39,7 +40,7 @@ def SETUP(server):
 @pytest.mark.parametrize("how", ["reset", "fin"])
 def test_abort_in_the_middle_leaves_nothing(site, how, version):
     check = StatusLeak(site, site.ports[1])
-    with kernel_connections(30):
+    with kernel_connections(30, at_least=20):
         for number in range(30):
             client = connect(site.port, version, rcvbuf=32768)
             client.send(get(BIG) * (1 + number % 2))
@@ -54,7 +55,7 @@ def test_abort_in_the_middle_leaves_nothing(site, how, version):
 @VERSION
 def test_abort_when_idle_leaves_nothing(site, version):
     check = StatusLeak(site, site.ports[1])
-    with kernel_connections(30):
+    with kernel_connections(30, at_least=15):
         for number in range(30):
             client = connect(site.port, version)
             if number % 2:
@@ -114,7 +115,7 @@ def test_reload_under_load_fails_no_request(launch):
             visitor.join(seconds(10))
     assert not [visitor.failure for visitor in visitors if visitor.failure]
     connections = sum(visitor.connections for visitor in visitors)
-    assert moved["TlsTxSw"] >= connections >= 12, (dict(moved), connections)
+    assert moved["TlsTxSw"] >= connections >= 2 * len(visitors), (dict(moved), connections)
     assert moved["TlsRxSw"] >= connections and moved["TlsDecryptError"] == 0
     assert eventually(lambda: ktls.in_the_kernel() == (0, 0)), ktls.in_the_kernel()
 
@@ -170,8 +171,9 @@ def test_slow_disk_stalls_nobody_else(launch, disks):
     assert results == [True] * 3
     assert time.monotonic() - start > 1.5, "the disk was not slow"
     beside.sort()
-    figures = f"alone {alone * 1e3:.1f} ms, beside: median {statistics.median(beside) * 1e3:.1f}, " \
-              f"99% {beside[len(beside) * 99 // 100] * 1e3:.1f}, longest {beside[-1] * 1e3:.1f} ms"
+    figures = (f"alone {alone * 1e3:.1f} ms, beside: median {statistics.median(beside) * 1e3:.1f}, "
+               f"99% {beside[len(beside) * 99 // 100] * 1e3:.1f}, "
+               f"longest {beside[-1] * 1e3:.1f} ms")
     Path("/results/slow-disk").write_text(f"{figures}\n")
     # One MiB of that disk takes half a second.
     assert len(beside) > 50 and beside[len(beside) * 9 // 10] < 0.1 + 5 * alone, figures
