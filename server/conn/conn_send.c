@@ -206,9 +206,9 @@ static void linger_ended(struct conn *c)
         conn_close(c);
 }
 
-// close_notify, then the FIN: a client that missed the former would take the answer for cut off. The
-// socket of a slow client may have no room for it yet. The kernel's TLS takes records that it cannot
-// give to TCP yet, and a shutdown loses them (6.1, 6.12): there close_notify has to do.
+// close_notify, then the FIN: a client that missed the former would take the answer for cut off.
+// The socket of a slow client may have no room for it yet. The kernel's TLS takes records that it
+// cannot give to TCP yet, and a shutdown loses them (6.1, 6.12): there close_notify has to do.
 static void say_last(struct conn *c)
 {
     if (!conn_tls_goodbye(c)) {
