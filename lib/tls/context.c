@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/tls/context_priv.h"
+#include "lib/tls/key_schedule.h"
 #include "lib/tls/record_layer.h"
 
 // Slots for our pointers in OpenSSL's objects (SSL_get_ex_new_index(3)); for the process's life.
@@ -73,7 +74,9 @@ bool tls_set_chosen(SSL *ssl)
 
 static int make_ctx(struct tls_context *c, char *why)
 {
-    c->ssl_ctx = SSL_CTX_new(TLS_server_method());
+    bool ours = tls_key_schedule_init() == 0;
+
+    c->ssl_ctx = SSL_CTX_new_ex(NULL, ours ? TLS_KEY_SCHEDULE : NULL, TLS_server_method());
     if (c->ssl_ctx == NULL)
         return tls_fail(why, "SSL_CTX_new() failed");
     if (!SSL_CTX_set_ex_data(c->ssl_ctx, slots.context, c))

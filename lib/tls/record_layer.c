@@ -136,15 +136,25 @@ size_t tls_records_sealed_size(size_t n, size_t record_max)
     return n + (n + record_max - 1) / record_max * RECORD_OVERHEAD + KEY_UPDATE_SEALED;
 }
 
+// Below this size, copying costs less than another call for the type behind the content.
+#define COPY_BELOW 4096u
+
 static bool encrypt(EVP_CIPHER_CTX *cipher, uint8_t type, const uint8_t *bytes, size_t n,
                     uint8_t *out)
 {
     int len;
+    bool done;
 
-    // OpenSSL takes no bytes at a null pointer, which an empty content may have.
-    return (n == 0 || EVP_EncryptUpdate(cipher, out, &len, bytes, (int)n) == 1) &&
-           EVP_EncryptUpdate(cipher, out + n, &len, &type, 1) == 1 &&
-           EVP_EncryptFinal_ex(cipher, out + n + 1, &len) == 1 &&
+    if (n < COPY_BELOW) {
+        if (n != 0) // an empty content may be at a null pointer
+            memcpy(out, bytes, n);
+        out[n] = type;
+        done = EVP_EncryptUpdate(cipher, out, &len, out, (int)n + 1) == 1;
+    } else {
+        done = EVP_EncryptUpdate(cipher, out, &len, bytes, (int)n) == 1 &&
+               EVP_EncryptUpdate(cipher, out + n, &len, &type, 1) == 1;
+    }
+    return done && EVP_EncryptFinal_ex(cipher, out + n + 1, &len) == 1 &&
            EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, TLS_TAG, out + n + 1) == 1;
 }
 

@@ -4,8 +4,8 @@
 // has finished its part of. OpenSSL keeps 14 KiB for each connection and copies what it seals
 // twice; what is needed from here on is two keys, and records are sealed where they are sent from.
 //
-// The secrets come from OpenSSL's key log (SSL_CTX_set_keylog_callback(3)) and go nowhere else. The
-// SSL is freed when this layer takes over, so that no sequence number is ever used twice.
+// The secrets are seen where they are derived (lib/tls/key_schedule.h) and go nowhere else. The SSL
+// is freed when this layer takes over, so that no sequence number is ever used twice.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -27,7 +27,7 @@ struct tls_traffic {
 
 enum tls_aead { TLS_AEAD_AES_128_GCM, TLS_AEAD_AES_256_GCM, TLS_AEAD_CHACHA20_POLY1305 };
 
-// What the key log and the record callback leave during a handshake; a member of struct tls.
+// What the key schedule and the record callback leave during a handshake; a member of struct tls.
 struct tls_secrets {
     uint8_t client[TLS_SECRET_MAX], server[TLS_SECRET_MAX];
     uint8_t client_len, server_len; // 0: not seen, or out of date
@@ -36,10 +36,13 @@ struct tls_secrets {
     uint64_t received;              // records that OpenSSL has read under the client's
 };
 
-// Makes `ctx` fill tls_of(ssl)->secrets. Every SSL_CTX that a connection may be moved to by its
-// server name needs it: the key log is the last one's, the record callback the first one's. Where
-// one of the two is missing, no secrets are seen.
+// Makes `ctx` count in tls_of(ssl)->secrets. It must have been made with TLS_KEY_SCHEDULE, and so
+// must every SSL_CTX that a connection may be moved to by its server name: the record callback is
+// the first one's, the key schedule the last one's. Without one of the two, no secrets are seen.
 void tls_secrets_watch(SSL_CTX *ctx);
+// What OpenSSL derives on this thread goes to `s`, until it is called with NULL: around each call
+// that may go on with a handshake.
+void tls_secrets_tap(struct tls_secrets *s);
 void tls_secrets_wipe(struct tls_secrets *s);
 
 struct tls_records;

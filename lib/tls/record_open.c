@@ -110,18 +110,22 @@ static enum tls_opened next_record(struct tls_records *r, const char **in, size_
     return kept;
 }
 
-// `n` bytes of sealed content into buf, but for the last, which goes into *last: so that a full
-// record with its type fits into a buffer for full contents.
+// `n` bytes of sealed content into buf of `size`. The last goes into *last as well, or there alone
+// where a full record with its type has no room in a buffer for full contents.
 static bool decrypt(EVP_CIPHER_CTX *cipher, const uint8_t *sealed, size_t n, uint8_t *buf,
-                    uint8_t *last)
+                    size_t size, uint8_t *last)
 {
     const uint8_t *tag = sealed + n;
     uint8_t none[TLS_TAG]; // an AEAD ends without bytes of its own
+    size_t first = min_of(n, size);
     int len;
 
-    return (n == 1 || EVP_DecryptUpdate(cipher, buf, &len, sealed, (int)n - 1) == 1) &&
-           EVP_DecryptUpdate(cipher, last, &len, sealed + n - 1, 1) == 1 &&
-           EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, TLS_TAG, (void *)tag) == 1 &&
+    if (EVP_DecryptUpdate(cipher, buf, &len, sealed, (int)first) != 1 ||
+        (first < n && EVP_DecryptUpdate(cipher, last, &len, sealed + first, 1) != 1))
+        return false;
+    if (first == n)
+        *last = buf[n - 1];
+    return EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, TLS_TAG, (void *)tag) == 1 &&
            EVP_DecryptFinal_ex(cipher, none, &len) == 1;
 }
 
@@ -177,7 +181,7 @@ static enum tls_opened act_on(struct tls_records *r, uint8_t type, const char *c
 }
 
 static enum tls_opened open_record(struct tls_records *r, const uint8_t *record, char *buf,
-                                   size_t *got)
+                                   size_t size, size_t *got)
 {
     struct tls_direction *d = &r->receiving;
     size_t n = body_length(record) - TLS_TAG;
@@ -186,9 +190,9 @@ static enum tls_opened open_record(struct tls_records *r, const uint8_t *record,
     if (d->cipher == NULL || d->traffic.seq == UINT64_MAX)
         return end(r, TLS_OPENED_BAD, TLS_INTERNAL_ERROR);
     if (!tls_direction_begin(d, record) ||
-        !decrypt(d->cipher, record + TLS_RECORD_HEADER, n, (uint8_t *)buf, &last)) {
+        !decrypt(d->cipher, record + TLS_RECORD_HEADER, n, (uint8_t *)buf, size, &last)) {
         ERR_clear_error();
-        OPENSSL_cleanse(buf, n - 1); // nobody has vouched for it
+        OPENSSL_cleanse(buf, min_of(n, size)); // nobody has vouched for it
         return end(r, TLS_OPENED_BAD, TLS_BAD_RECORD_MAC);
     }
     d->traffic.seq++;
@@ -211,7 +215,7 @@ enum tls_opened tls_records_open(struct tls_records *r, const char **in, size_t 
         if (opened == TLS_OPENED_MORE)
             return TLS_OPENED_MORE;
         if (opened == TLS_OPENED_DATA)
-            opened = open_record(r, record, buf, got);
+            opened = open_record(r, record, buf, size, got);
         if (r->part != NULL) {
             free(r->part);
             r->part = NULL;

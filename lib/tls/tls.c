@@ -97,7 +97,9 @@ static enum tls_result refused(struct tls *t, int rc)
 static enum tls_result finish(struct tls *t)
 {
     ERR_clear_error();
+    tls_secrets_tap(&t->secrets);
     int rc = SSL_do_handshake(t->ssl);
+    tls_secrets_tap(NULL);
     if (rc != 1)
         return refused(t, rc);
     t->handshake_done = true;
@@ -109,7 +111,9 @@ static enum tls_result finish(struct tls *t)
 static enum tls_result read_early(struct tls *t, char *buf, size_t size, size_t *got)
 {
     ERR_clear_error();
+    tls_secrets_tap(&t->secrets);
     int rc = SSL_read_early_data(t->ssl, buf, size, got);
+    tls_secrets_tap(NULL);
     switch (rc) {
     case SSL_READ_EARLY_DATA_SUCCESS:
         return TLS_EARLY;

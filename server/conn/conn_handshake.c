@@ -228,6 +228,16 @@ static void read_rest(struct conn *c)
     free(rest);
 }
 
+// A request that has come with the end of the handshake takes the tickets along with its answer:
+// one send less. What is still in the socket will be received, and conn_tls_received() flushes.
+static bool is_request_here(const struct conn *c)
+{
+    char byte;
+
+    return c->security == CONN_SECURITY_userspace &&
+           (c->pending != NULL || recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
+}
+
 // Requests can be read from here on, perhaps as early data.
 static void begin_reading(struct conn *c)
 {
@@ -238,7 +248,8 @@ static void begin_reading(struct conn *c)
         conn_handshake_note_end(c);
     else
         c->early = true;
-    conn_tls_flush(c);
+    if (!is_request_here(c))
+        conn_tls_flush(c);
     if (c->step == CONN_closing)
         return;
     conn_set_step(c, CONN_idle);

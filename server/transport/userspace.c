@@ -147,8 +147,12 @@ static enum transport_result userspace_send(struct conn *c)
     struct response *s = &c->request->response;
     uint64_t room = body_quantum(c->request);
 
+    // What waits before the first byte of a response (tickets, a KeyUpdate) goes out with it.
+    bool together = !s->header_sent && c->tls->out.len - c->tls->out.off < RECORD_BATCH_MIN;
+
     for (;;) {
-        enum transport_result sent = flush(c), sealed;
+        enum transport_result sent = together ? TRANSPORT_DONE : flush(c), sealed;
+        together = false;
         if (sent != TRANSPORT_DONE)
             return sent;
         if (s->header_sent && s->body == NULL) {

@@ -165,10 +165,37 @@ Test(record_takeover, a_missing_callback_is_no_count_of_zero)
     SSL_CTX_set_msg_callback(context->ssl_ctx, NULL);
     struct ends e = open_ends(suites[0], NULL);
     stays_with_openssl(&e);
-    tls_secrets_watch(context->ssl_ctx);
-    SSL_CTX_set_keylog_callback(context->ssl_ctx, NULL);
-    e = open_ends(suites[0], NULL);
+}
+
+// As where openssl.cnf demands other providers.
+Test(record_takeover, another_providers_key_schedule_is_not_seen)
+{
+    make_context();
+    SSL_CTX *ours = context->ssl_ctx, *other = SSL_CTX_new(TLS_server_method());
+    cr_assert_eq(SSL_CTX_use_certificate(other, certificate), 1);
+    cr_assert_eq(SSL_CTX_use_PrivateKey(other, key), 1);
+    tls_secrets_watch(other);
+    context->ssl_ctx = other;
+    struct ends e = open_ends(suites[0], NULL);
+    context->ssl_ctx = ours;
     stays_with_openssl(&e);
+    SSL_CTX_free(other);
+}
+
+Test(record_takeover, what_others_derive_on_the_thread_is_not_the_connections)
+{
+    make_context();
+    struct ends e = open_ends(suites[1], NULL), other = open_ends(suites[1], NULL);
+    shake(&e);
+    shake(&other);
+    take_over(&e);
+    take_over(&other);
+    cr_assert_neq(memcmp(tls_records_sending(e.r)->secret, tls_records_sending(other.r)->secret,
+                         48), 0);
+    exchange(&e);
+    exchange(&other);
+    close_ends(&e);
+    close_ends(&other);
 }
 
 // Feeds the first `n` bytes of what the client has sent to OpenSSL, which reads at most `size`
