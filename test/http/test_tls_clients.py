@@ -154,7 +154,8 @@ def test_variables(site):
     assert (verify, subject, issuer) == ("SUCCESS", "CN=client", "CN=ca2")
     assert (serial, print_) == (wanted["serial"], wanted["fingerprint"])
     assert (start, end) == (wanted["start"], wanted["end"])
-    assert legacy == "/CN=client" and remain == "1"
+    # Whole days of two: the second of them is whole in the certificate's first second alone.
+    assert legacy == "/CN=client" and remain in ("1", "2")
 
 
 def test_variables_of_no_certificate(site):

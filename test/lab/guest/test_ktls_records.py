@@ -113,7 +113,8 @@ def test_key_update_in_mid_transfer(site, letter):
         client.wait_for(b"Content-Length")
         client.send(f"{letter}\n")
         client.wait_for(b"KEYUPDATE")
-        client.send("GET /which HTTP/1.1\nHost: a\nConnection: close\n\n")
+        if lab.kernel_version() >= (6, 14):
+            client.send("GET /which HTTP/1.1\nHost: a\nConnection: close\n\n")
         output = client.wait_end()
     assert content(SLOW) in re.sub(rb"KEYUPDATE\n|read R BLOCK\n", b"", output)
     assert output.endswith(b"closed\n"), "close_notify"
