@@ -64,7 +64,9 @@ void conn_handshake_begin(struct conn *c)
 
 void conn_handshake_abandon(struct conn *c, int err, const char *why)
 {
-    stats_add(&c->worker->stats->tls_failed, 1);
+    bool done = c->tls != NULL && c->tls->handshake_done; // and counted; its last flight is not out
+
+    stats_add(&c->worker->stats->tls_failed, !done);
     conn_log(c, LOG_LEVEL_INFO, err, "%s while SSL handshaking", why);
     c->broken = true;
     conn_close(c);
@@ -101,6 +103,7 @@ static bool open_tls(struct conn *c, unsigned char first)
     }
     c->tls = tls_open(c->listen->names.fallback->tls.context, c->fd, mode, c);
     if (c->tls == NULL) {
+        stats_add(&c->worker->stats->tls_failed, 1);
         conn_log(c, LOG_LEVEL_CRIT, ENOMEM, "SSL_new() failed");
         conn_close(c);
         return false;
@@ -274,6 +277,8 @@ static void took_step(struct conn *c, enum tls_result result)
         conn_tls_flush(c);
         if (c->tls->mode == TLS_THROUGH_SOCKET)
             wait_for(c, POLLIN);
+        else
+            conn_start_receiving(c); // may have been paused, or at its end, while this waited
         break;
     case TLS_WANT_ROOM:
         wait_for(c, POLLOUT);

@@ -233,6 +233,9 @@ void conn_take_in(struct conn *c, const char *data, size_t n)
 // their half.
 void conn_end_of_stream(struct conn *c)
 {
+    // Bytes of the handshake, perhaps with a request, still wait for their turn: it is seen again.
+    if (c->step == CONN_handshake && c->queued)
+        return;
     c->eof = true;
     switch ((enum conn_step)c->step) {
     case CONN_handshake:
@@ -321,6 +324,10 @@ void conn_received(struct op *op, int32_t res, uint32_t flags)
 
 void conn_broken(struct conn *c, int err)
 {
+    if (c->step == CONN_handshake) {
+        conn_handshake_abandon(c, err, "client closed the connection");
+        return;
+    }
     log_write(LOG_LEVEL_INFO, c->number, err, "client closed the connection prematurely");
     c->broken = true;
     if (c->request != NULL && c->request->response.status == 0)

@@ -34,7 +34,9 @@ void conn_broken(struct conn *c, int err);
 void conn_response_sent(struct conn *c);
 // Something came, or still goes out, while the connection lingers.
 void conn_linger_on(struct conn *c);
-// The pause after a send for which the kernel had no memory is over.
+// The kernel had no memory for a send: it is tried again in SEND_RETRY_MS.
+void conn_retry_soon(struct conn *c);
+// That pause is over.
 void conn_retry_send(struct conn *c);
 
 // Completions.

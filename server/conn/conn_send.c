@@ -31,7 +31,7 @@ static void wait_for_room(struct conn *c)
 }
 
 // There may be room all the time, so the deadline's timer is borrowed for a pause.
-static void retry_soon(struct conn *c)
+void conn_retry_soon(struct conn *c)
 {
     c->retry_send = true;
     timer_arm(&c->worker->ring.wheel, &c->timer, SEND_RETRY_MS);
@@ -58,7 +58,7 @@ static void drive(struct conn *c)
         break;
     case TRANSPORT_RETRY:
         renew_deadline(c, before);
-        retry_soon(c);
+        conn_retry_soon(c);
         break;
     case TRANSPORT_FILE:
         conn_no_deadline(c);
@@ -125,9 +125,11 @@ void conn_log_settled(struct conn *c)
 void conn_retry_send(struct conn *c)
 {
     c->retry_send = false;
-    if (c->step == CONN_send) {
+    if (c->step == CONN_send && !c->awaits_log && !op_in_flight(&c->fetch)) {
         drive(c);
         conn_pump(c);
+    } else {
+        conn_tls_flush(c);
     }
 }
 
@@ -250,12 +252,11 @@ static void finish_connection(struct conn *c)
     if (!more && (c->security != CONN_SECURITY_plain || c->pacing != 0))
         more = unsent(c) > 0;
 
-    if (mode == LINGER_ALWAYS || (mode == LINGER_ON && more)) {
+    // A socket without room for close_notify is waited for, whatever the mode.
+    if (mode == LINGER_ALWAYS || (mode == LINGER_ON && more) || !conn_tls_goodbye(c))
         linger(c);
-        return;
-    }
-    (void)conn_tls_goodbye(c);
-    conn_close(c);
+    else
+        conn_close(c);
 }
 
 // Between two parts of a body that is read to be dropped.

@@ -27,6 +27,9 @@ void conn_tls_flush(struct conn *c)
     case TRANSPORT_ERROR:
         conn_broken(c, 0);
         return;
+    case TRANSPORT_RETRY:
+        conn_retry_soon(c);
+        return;
     default:
         if (!op_in_flight(&c->poll) && ring_poll(&c->worker->ring, &c->poll, c->fd, POLLOUT) != 0)
             conn_broken(c, ENOMEM);

@@ -107,8 +107,9 @@ static enum transport_result failed(struct conn *c, int err)
 {
     if (c->request != NULL)
         return transport_not_sent(c, err, "send()");
-    return err == EAGAIN || err == EINTR || err == ENOBUFS || err == ENOMEM ? TRANSPORT_AGAIN
-                                                                            : TRANSPORT_ERROR;
+    if (err == ENOBUFS || err == ENOMEM)
+        return TRANSPORT_RETRY;
+    return err == EAGAIN || err == EINTR ? TRANSPORT_AGAIN : TRANSPORT_ERROR;
 }
 
 enum transport_result records_flush(struct conn *c)

@@ -42,7 +42,7 @@ static void expect_cut(const char *scene, const struct fault *f, off_t to, size_
     faults_order(f, &pieces);
     struct bytes got = client_fetch(s->request);
     cr_assert_eq(faults_end(), 1);
-    struct bytes sure = {got.p, min_of(got.n, head + (size_t)to), false};
+    struct bytes sure = {.p = got.p, .n = min_of(got.n, head + (size_t)to)};
     bytes_expect_prefix(&sure, &expected, scene);
     cr_assert_eq(got.n, sent == 0 ? got.n : head + sent, "%zu bytes behind the head",
                  got.n - head);

@@ -12,6 +12,7 @@
 
 #include "lib/base/compiler.h"
 #include "test/fault/fixture.h"
+#include "test/fault/tls_client.h"
 
 int client_open_with(int rcvbuf)
 {
@@ -49,7 +50,7 @@ void client_send(int fd, const char *text)
     client_send_n(fd, text, strlen(text));
 }
 
-static void wait_readable(int fd)
+void client_wait(int fd)
 {
     struct pollfd p = {fd, POLLIN, 0};
 
@@ -58,7 +59,7 @@ static void wait_readable(int fd)
 
 struct bytes client_read(int fd, size_t most)
 {
-    struct bytes b = {malloc(1), 0, false};
+    struct bytes b = {.p = malloc(1)};
     size_t cap = 1;
 
     while (b.n < most) {
@@ -66,7 +67,7 @@ struct bytes client_read(int fd, size_t most)
             cap = cap < 4096 ? 4096 : cap * 2;
             b.p = realloc(b.p, cap);
         }
-        wait_readable(fd);
+        client_wait(fd);
         ssize_t n = recv(fd, b.p + b.n, min_of(cap - b.n, most - b.n), 0);
         b.reset = n < 0;
         if (n <= 0)
@@ -102,14 +103,36 @@ void client_reset(int fd)
     close(fd);
 }
 
-struct bytes client_fetch(const char *request)
+static struct bytes fetch_plain(const char *request)
 {
     int fd = client_open();
 
     client_send(fd, request);
     struct bytes b = client_read_all(fd);
     client_close(fd);
-    bytes_normalise(&b);
+    return b;
+}
+
+static struct bytes fetch_tls(const char *request)
+{
+    struct tls_client c;
+    struct bytes b = {.unclean = true};
+
+    tls_client_begin(&c, client_open());
+    if (tls_client_handshake(&c)) {
+        tls_client_send(&c, request);
+        b = tls_client_read_all(&c);
+    }
+    tls_client_close(&c);
+    return b;
+}
+
+struct bytes client_fetch(const char *request)
+{
+    struct bytes b = fixture_tls() != FIXTURE_PLAIN ? fetch_tls(request) : fetch_plain(request);
+
+    if (b.n != 0)
+        bytes_normalise(&b);
     return b;
 }
 

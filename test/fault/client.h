@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client's end: raw sockets, and bytes as they came. Everything is bounded in time.
+// The client's end: raw sockets, and bytes as they came. Everything is bounded in time. TLS is in
+// tls_client.h.
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +12,8 @@
 struct bytes {
     char *p; // heap
     size_t n;
-    bool reset; // ended by a reset, not by a FIN
+    bool reset;   // ended by a reset, not by a FIN
+    bool unclean; // TLS: ended without close_notify
 };
 
 int client_open(void);
@@ -25,10 +27,13 @@ struct bytes client_read(int fd, size_t n);
 struct bytes client_read_all(int fd);
 // Waits until the server has closed; how many bytes came.
 size_t client_drain(int fd);
+// Until there is something to read, or the end.
+void client_wait(int fd);
 void client_close(int fd);
 void client_reset(int fd); // a RST, whatever is pending
 
-// One connection: sends, reads all, closes. The request says `Connection: close`.
+// One connection: sends, reads all, closes. The request says `Connection: close`. It speaks what
+// the fixture speaks; a handshake that the server ends is an answer without bytes.
 struct bytes client_fetch(const char *request);
 
 // Dates become one fixed date, random multipart boundaries one fixed boundary.

@@ -10,39 +10,14 @@
 #include "lib/base/compiler.h"
 #include "test/fault/faults.h"
 #include "test/fault/fixture.h"
+#include "test/fault/points.h"
 #include "test/fault/scenes.h"
-
-// Enough calls that a response has a middle, few enough that each can be tried.
-#define PIECE 3000
-#define PIECE_BIG 60000
-
-static struct fault pieces(const struct scene *s)
-{
-    return (struct fault){.calls = FAULT_SENDS, .most = s->big ? PIECE_BIG : PIECE};
-}
-
-// Fails the nth call for n = 0, 1, ..., until a run needs no nth call.
-static void pass_at_every_point(const struct scene *s, int err)
-{
-    struct fault rest = pieces(s);
-
-    for (unsigned n = 0; n < 1000; n++) {
-        struct fault f = {.calls = FAULT_SENDS, .skip = n, .count = 1, .err = err};
-        faults_order(&f, &rest);
-        scene_play(s);
-        if (faults_end() == 0) {
-            cr_assert_gt(n, 0);
-            return;
-        }
-    }
-    cr_assert_fail("%s never ends", s->name);
-}
 
 static void pass_in_all_scenes(int err)
 {
     scenes_start(NULL);
     for (size_t i = 0; i < scene_count; i++)
-        pass_at_every_point(&scenes[i], err);
+        points_pass(&scenes[i], err);
     fixture_expect_log("[crit]", "", 0);
     fixture_expect_log("[alert]", "", 0);
     fixture_stop();
@@ -76,7 +51,7 @@ Test(failing_send, many_failures_in_a_row_change_nothing, .timeout = 100)
     scenes_start(NULL);
     for (size_t i = 0; i < scene_count; i++) {
         for (size_t k = 0; k < array_len(errs); k++) {
-            struct fault rest = pieces(&scenes[i]);
+            struct fault rest = points_pieces(&scenes[i]);
             struct fault f = {.calls = FAULT_SENDS, .skip = 1 - (i & 1), .err = errs[k],
                               .count = (unsigned)times[k]};
             faults_order(&f, &rest);
@@ -86,35 +61,6 @@ Test(failing_send, many_failures_in_a_row_change_nothing, .timeout = 100)
     fixture_stop();
 }
 
-// The client gets what was sent before, and the end of the connection.
-static bool break_at(const struct scene *s, unsigned n, int err, const struct bytes *expected)
-{
-    struct fault f = {.calls = FAULT_SENDS, .skip = n, .err = err}, rest = pieces(s);
-
-    faults_order(&f, &rest);
-    struct bytes got = client_fetch(s->request);
-    bool broken = faults_end() != 0;
-    if (broken) {
-        bytes_expect_prefix(&got, expected, s->name);
-        cr_assert_lt(got.n, expected->n);
-    } else {
-        bytes_expect(&got, expected, s->name);
-    }
-    bytes_free(&got);
-    return broken;
-}
-
-static unsigned break_at_every_point(const struct scene *s, int err)
-{
-    struct bytes expected = scene_expected(s);
-    unsigned n = 0;
-
-    while (break_at(s, n, err, &expected))
-        cr_assert_lt(++n, 1000, "%s never ends", s->name);
-    bytes_free(&expected);
-    return n;
-}
-
 static void break_all_scenes(int err, const char *level)
 {
     char line[128];
@@ -122,7 +68,7 @@ static void break_all_scenes(int err, const char *level)
 
     scenes_start(NULL);
     for (size_t i = 0; i < scene_count; i++)
-        times += break_at_every_point(&scenes[i], err);
+        times += points_break(&scenes[i], err);
     cr_assert_gt(times, scene_count);
     snprintf(line, sizeof(line), " failed (%d: %s)", err, strerror(err));
     fixture_expect_log(level, line, times);

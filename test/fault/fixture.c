@@ -21,7 +21,10 @@
 #include "server/config/config.h"
 #include "server/config/http_conf.h"
 #include "server/process/stats.h"
+#include "server/tls/cache_zones.h"
+#include "server/tls/contexts.h"
 #include "server/worker.h"
+#include "test/fault/certificate.h"
 #include "test/fault/faults.h"
 
 #define SETTLE_MS 10000
@@ -41,6 +44,7 @@ static struct {
     int result, listen_fd, log_fd;
     unsigned fds_before, fds_running;
     int64_t connected;
+    enum fixture_tls tls;
 } f;
 
 uint64_t now_ms(void)
@@ -96,6 +100,17 @@ static void put_folder(FILE *out, const char *text)
     }
 }
 
+static void write_tls(FILE *out)
+{
+    static const char *const versions[] = {"", "TLSv1.2", "TLSv1.3"};
+
+    if (f.tls == FIXTURE_PLAIN)
+        return;
+    certificate_make(f.dir);
+    fprintf(out, "ssl_certificate %sserver.crt; ssl_certificate_key %sserver.key;\n"
+                 "ssl_protocols %s;\n", f.dir, f.dir, versions[f.tls]);
+}
+
 static void write_config(const struct fixture_setup *s, const char *path)
 {
     FILE *out = fopen(path, "we");
@@ -104,8 +119,9 @@ static void write_config(const struct fixture_setup *s, const char *path)
     fprintf(out, "error_log %serror.log info;\nevents { %s }\n", f.dir,
             s->events != NULL ? s->events : "");
     fprintf(out, "http { server_tokens off; access_log off; default_type text/plain;\n"
-                 "server { listen 127.0.0.1:1 %s; root %shtml;\n",
-            s->listen != NULL ? s->listen : "", f.dir);
+                 "server { listen 127.0.0.1:1 %s %s; root %shtml;\n",
+            f.tls != FIXTURE_PLAIN ? "ssl" : "", s->listen != NULL ? s->listen : "", f.dir);
+    write_tls(out);
     put_folder(out, s->server);
     fprintf(out, "\n}}\n");
     fclose(out);
@@ -133,6 +149,8 @@ static void load(const struct fixture_setup *setup)
     write_config(setup, path);
     struct config_source source = {.file = path, .prefix = f.dir};
     cr_assert_eq(config_load(&source, &f.config, &error), 0, "%s", error.text);
+    cr_assert_eq(tls_cache_zones_open(f.config->http), 0);
+    cr_assert_eq(tls_contexts_open(f.config->http, NULL), 0);
     cr_assert_eq(log_files_open(f.config, false, (unsigned)-1, (unsigned)-1, &failed), 0);
     snprintf(path, sizeof(path), "%serror.log", f.dir);
     f.log_fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -171,6 +189,7 @@ static void *run(void *ctx)
 
 void fixture_start(const struct fixture_setup *setup)
 {
+    f.tls = setup->tls;
     f.fds_before = count_fds();
     signal(SIGPIPE, SIG_IGN); // sendfile(2) knows no MSG_NOSIGNAL; the program does it too
     faults_install();
@@ -192,6 +211,21 @@ void fixture_start(const struct fixture_setup *setup)
     cr_assert_eq(pthread_create(&f.thread, NULL, run, NULL), 0);
     sem_wait(&f.ready);
     f.fds_running = count_fds();
+}
+
+enum fixture_tls fixture_tls(void)
+{
+    return f.tls;
+}
+
+struct worker *fixture_worker(void)
+{
+    return f.worker;
+}
+
+const struct stats *fixture_stats(void)
+{
+    return f.setup.stats;
 }
 
 uint16_t fixture_port(void)
@@ -280,6 +314,8 @@ void fixture_stop(void)
     if (fcntl(f.listen_fd, F_GETFD) >= 0)
         close(f.listen_fd);
     log_files_close(f.config);
+    tls_contexts_close(f.config->http);
+    tls_cache_zones_close(f.config->http);
     config_free(f.config);
     close(f.log_fd);
     free(f.worker);

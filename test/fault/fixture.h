@@ -7,11 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct stats;
+struct worker;
+
+enum fixture_tls { FIXTURE_PLAIN, FIXTURE_TLS_1_2, FIXTURE_TLS_1_3 };
+
 // Texts that go into the configuration; NULL: nothing.
 struct fixture_setup {
     const char *events; // in the events block
     const char *listen; // behind the address of `listen`
     const char *server; // in the only server block; "@" is the folder, with its last slash
+    enum fixture_tls tls; // what is listened with, and what clients speak
 };
 
 // Writes the configuration and starts the worker; its files lie in html/ of a new folder.
@@ -22,6 +28,10 @@ void fixture_file(const char *name, const char *data, size_t n);
 void fixture_path(const char *name, char *out, size_t size);
 
 uint16_t fixture_port(void);
+enum fixture_tls fixture_tls(void);
+// For what nothing else tells; its memory is the worker thread's.
+struct worker *fixture_worker(void);
+const struct stats *fixture_stats(void);
 // How many lines of the error log have both the level ("[crit]") and the text in them; "": any.
 // Lines are written behind the answers they belong to: what must come is waited for.
 unsigned fixture_count_log(const char *level, const char *text);

@@ -234,15 +234,20 @@ const struct scene scenes[] = {
 };
 const size_t scene_count = array_len(scenes);
 
-void scenes_start(const char *more)
+void scenes_start_tls(enum fixture_tls version, const char *more)
 {
     char server[4096];
 
     snprintf(server, sizeof(server), "%s %s", SCENE_SERVER, more != NULL ? more : "");
-    fixture_start(&(struct fixture_setup){.server = server});
+    fixture_start(&(struct fixture_setup){.server = server, .tls = version});
     fixture_file("small", content(), SMALL_SIZE);
     fixture_file("medium", content(), MEDIUM_SIZE);
     fixture_file("big", content(), BIG_SIZE);
+}
+
+void scenes_start(const char *more)
+{
+    scenes_start_tls(FIXTURE_PLAIN, more);
 }
 
 const struct scene *scene_find(const char *name)
@@ -257,7 +262,7 @@ const struct scene *scene_find(const char *name)
 
 struct bytes scene_expected(const struct scene *s)
 {
-    struct bytes b = {NULL, 0, false};
+    struct bytes b = {0};
     FILE *out = open_memstream(&b.p, &b.n);
 
     s->expect(out);
@@ -271,6 +276,15 @@ void scene_play(const struct scene *s)
 
     bytes_expect(&got, &expected, s->name);
     cr_assert(!got.reset, "%s: the connection was reset", s->name);
+    cr_assert(!got.unclean, "%s: ended without close_notify", s->name);
     bytes_free(&got);
     bytes_free(&expected);
+}
+
+void scenes_play(bool big_too)
+{
+    for (size_t i = 0; i < scene_count; i++) {
+        if (big_too || !scenes[i].big)
+            scene_play(&scenes[i]);
+    }
 }

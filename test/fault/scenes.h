@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "test/fault/client.h"
+#include "test/fault/fixture.h"
 
 // The files of html/ that scenes ask for.
 #define SMALL_SIZE 1000u         // goes out behind its head in one send
@@ -33,10 +34,12 @@ extern const size_t scene_count;
 
 // Starts a server with these lines, and others behind them, and makes its files.
 void scenes_start(const char *more);
+void scenes_start_tls(enum fixture_tls version, const char *more);
 const struct scene *scene_find(const char *name);
 struct bytes scene_expected(const struct scene *s);
-// Asks, and expects every byte.
+// Asks, and expects every byte, and with TLS a clean end.
 void scene_play(const struct scene *s);
+void scenes_play(bool big_too);
 
 // One response as it is to be: status line, headers, body. `type` may be NULL.
 struct answer {

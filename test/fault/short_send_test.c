@@ -8,19 +8,11 @@
 #include "test/fault/fixture.h"
 #include "test/fault/scenes.h"
 
-static void play_all(bool big_too)
-{
-    for (size_t i = 0; i < scene_count; i++) {
-        if (big_too || !scenes[i].big)
-            scene_play(&scenes[i]);
-    }
-}
-
 // All others build on the scenes being right to begin with.
 Test(short_send, without_a_fault_every_scene_is_as_written, .timeout = 60)
 {
     scenes_start(NULL);
-    play_all(true);
+    scenes_play(true);
     fixture_expect_log("[crit]", "", 0);
     fixture_expect_log("[alert]", "", 0);
     fixture_stop();
@@ -30,7 +22,7 @@ Test(short_send, one_byte_at_a_time, .timeout = 100)
 {
     scenes_start(NULL);
     fault_order(&(struct fault){.calls = FAULT_SENDS, .most = 1});
-    play_all(false);
+    scenes_play(false);
     cr_assert_gt(faults_end(), MEDIUM_SIZE);
     fixture_expect_log("[crit]", "", 0);
     fixture_stop();
@@ -43,7 +35,7 @@ Test(short_send, one_byte_by_each_call_alone, .timeout = 100)
     scenes_start(NULL);
     for (size_t i = 0; i < 3; i++) {
         fault_order(&(struct fault){.calls = calls[i], .count = 3000, .most = 1});
-        play_all(false);
+        scenes_play(false);
         cr_assert_gt(faults_end(), 0, "call %zu is not used", i);
     }
     fixture_stop();
@@ -56,7 +48,7 @@ Test(short_send, random_sizes, .timeout = 100)
     scenes_start(NULL);
     for (size_t i = 0; i < 5; i++) {
         fault_order(&(struct fault){.calls = FAULT_SENDS, .most = most[i], .dice = true});
-        play_all(most[i] >= 5000);
+        scenes_play(most[i] >= 5000);
         cr_assert_gt(faults_end(), 0);
     }
     fixture_expect_log("[crit]", "", 0);
@@ -85,8 +77,8 @@ Test(short_send, small_chunks_by_configuration, .timeout = 60)
 {
     scenes_start("sendfile_max_chunk 1k; tcp_nopush on;");
     fault_order(&(struct fault){.calls = FAULT_SENDS, .most = 700, .dice = true});
-    play_all(false);
+    scenes_play(false);
     faults_end();
-    play_all(true);
+    scenes_play(true);
     fixture_stop();
 }
