@@ -90,6 +90,11 @@ class Boot:
         except tarfile.TarError:
             return False
 
+    def died_in_boot(self):
+        console = self.results / "console.log"
+        text = console.read_text(errors="replace") if console.exists() else ""
+        return "Kernel panic" in text and "as init process" not in text
+
     def console_tail(self, lines=40):
         path = self.results / "console.log"
         text = path.read_text(errors="replace") if path.exists() else ""
