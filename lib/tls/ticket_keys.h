@@ -15,14 +15,6 @@
 #define TLS_TICKET_NAME 16 // bytes of a key's public name
 #define TLS_TICKET_KEYS 3  // the newest seals; older ones open
 
-struct tls_ticket_key {
-    unsigned char name[TLS_TICKET_NAME];
-    unsigned char hmac[32];
-    unsigned char aes[32];
-    uint8_t aes_bits; // 256; 128 for a key file of 48 bytes
-    uint8_t hmac_bytes;
-};
-
 struct tls_ticket_keys;
 
 // Maps and fills the shared memory. NULL when the machine refuses. Master, once.

@@ -31,6 +31,17 @@ const char *conn_step_name(enum conn_step step)
     return step_names[step];
 }
 
+const char *conn_security_name(enum conn_security security)
+{
+    static const char *const names[] = {
+#define SECURITY(name, text) [CONN_SECURITY_##name] = text,
+        CONN_SECURITIES(SECURITY)
+#undef SECURITY
+    };
+
+    return names[security];
+}
+
 // The gauge a step is counted in, as stub_status divides connections.
 static _Atomic int64_t *gauge_of(struct conn *c)
 {
@@ -204,6 +215,15 @@ void conn_start_receiving(struct conn *c)
         log_write(LOG_LEVEL_ALERT, c->number, -rc, "receiving could not be started");
         conn_close(c);
     }
+}
+
+void conn_wait_for(struct conn *c, unsigned events)
+{
+    if (op_in_flight(&c->poll))
+        return;
+    int rc = ring_poll(&c->worker->ring, &c->poll, c->fd, events);
+    if (rc != 0)
+        conn_broken(c, -rc);
 }
 
 // The last step: nothing is in flight, so the socket and the object can go.

@@ -22,7 +22,7 @@ struct tls_kernel_keys;
 // Who makes the records of a TLS connection: $tls_transport, and the counters.
 #define CONN_SECURITIES(SECURITY)                                                      \
     SECURITY(plain, "plain")             /* no TLS */                                  \
-    SECURITY(userspace, "userspace")     /* OpenSSL, both ways */                      \
+    SECURITY(userspace, "userspace")     /* this process, both ways */                 \
     SECURITY(kernel_send, "kernel-send") /* the kernel what is sent, OpenSSL the rest */ \
     SECURITY(kernel, "kernel")           /* the kernel, both ways */
 
@@ -75,7 +75,7 @@ struct conn {
     uint8_t security;          // enum conn_security; plain until the handshake is done
     bool plain_on_tls;         // plain HTTP came where TLS is spoken: 497
     bool early;                // what is read now is early data
-    bool records;              // what is received are records that OpenSSL opens
+    bool records;              // what is received are records, for c->tls to open
     bool queued;               // on worker.handshakes, by idle_node
     bool broken;               // the client is gone or out of step: nothing is said at the end
     bool tls13;
@@ -134,3 +134,4 @@ void conn_peer(struct conn *c);
 // limit_rate_after is used up: the kernel paces from now on.
 void conn_start_pacing(struct conn *c);
 const char *conn_step_name(enum conn_step step);
+const char *conn_security_name(enum conn_security security);

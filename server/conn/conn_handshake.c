@@ -43,19 +43,11 @@ static int find_certificate(void *owner, const struct tls_context *context, SSL 
 
 const struct tls_hooks conn_tls_hooks = {.server_name = choose, .certificate = find_certificate};
 
-static void wait_for(struct conn *c, unsigned events)
-{
-    int rc = ring_poll(&c->worker->ring, &c->poll, c->fd, events);
-
-    if (rc != 0)
-        conn_broken(c, -rc);
-}
-
 void conn_handshake_begin(struct conn *c)
 {
     conn_set_step(c, CONN_handshake);
     if (c->worker->kernel_tls) {
-        wait_for(c, POLLIN);
+        conn_wait_for(c, POLLIN);
         return;
     }
     c->records = true;
@@ -130,7 +122,7 @@ static void look_at_first(struct conn *c)
     ssize_t n = recv(c->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
 
     if (n < 0 && errno == EAGAIN)
-        wait_for(c, POLLIN);
+        conn_wait_for(c, POLLIN);
     else if (n <= 0)
         conn_handshake_abandon(c, n < 0 ? errno : 0, "client closed the connection");
     else if (open_tls(c, first))
@@ -276,12 +268,12 @@ static void took_step(struct conn *c, enum tls_result result)
     case TLS_WANT_INPUT:
         conn_tls_flush(c);
         if (c->tls->mode == TLS_THROUGH_SOCKET)
-            wait_for(c, POLLIN);
+            conn_wait_for(c, POLLIN);
         else
             conn_start_receiving(c); // may have been paused, or at its end, while this waited
         break;
     case TLS_WANT_ROOM:
-        wait_for(c, POLLOUT);
+        conn_wait_for(c, POLLOUT);
         break;
     default:
         conn_tls_fail(c);

@@ -16,6 +16,9 @@ void conn_body_deadline(struct conn *c);
 void conn_timed_out(struct conn *c);
 
 void conn_start_receiving(struct conn *c);
+// conn_writable() is called when the socket has one of the events (poll(2)); harmless while another
+// wait for it is under way, which calls the same.
+void conn_wait_for(struct conn *c, unsigned events);
 // Plain text of the client's, in any step but the handshake.
 void conn_take_in(struct conn *c, const char *data, size_t n);
 // Puts bytes into c->pending. The connection closes when memory is out.

@@ -19,17 +19,6 @@
 #include "server/request/request.h"
 #include "server/worker.h"
 
-static void wait_for_room(struct conn *c)
-{
-    // What OpenSSL said in between may be waiting for room already.
-    int rc = op_in_flight(&c->poll)
-                 ? 0
-                 : ring_poll(&c->worker->ring, &c->poll, c->fd, POLLOUT);
-
-    if (rc != 0)
-        conn_broken(c, -rc);
-}
-
 // There may be room all the time, so the deadline's timer is borrowed for a pause.
 void conn_retry_soon(struct conn *c)
 {
@@ -54,7 +43,7 @@ static void drive(struct conn *c)
         break;
     case TRANSPORT_AGAIN:
         renew_deadline(c, before);
-        wait_for_room(c);
+        conn_wait_for(c, POLLOUT);
         break;
     case TRANSPORT_RETRY:
         renew_deadline(c, before);
@@ -214,7 +203,7 @@ static void linger_ended(struct conn *c)
 static void say_last(struct conn *c)
 {
     if (!conn_tls_goodbye(c)) {
-        wait_for_room(c);
+        conn_wait_for(c, POLLOUT);
         return;
     }
     if (c->transport != &transport_kernel)

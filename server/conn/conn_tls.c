@@ -31,8 +31,7 @@ void conn_tls_flush(struct conn *c)
         conn_retry_soon(c);
         return;
     default:
-        if (!op_in_flight(&c->poll) && ring_poll(&c->worker->ring, &c->poll, c->fd, POLLOUT) != 0)
-            conn_broken(c, ENOMEM);
+        conn_wait_for(c, POLLOUT);
     }
 }
 

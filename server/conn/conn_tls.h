@@ -31,7 +31,7 @@ void conn_handshake_note_end(struct conn *c);
 // everything else of the worker.
 void conn_handshakes_run(struct worker *w);
 
-// Records for OpenSSL to open: conn.records is set.
+// Records for c->tls to open: conn.records is set.
 void conn_tls_received(struct conn *c, const char *bytes, size_t n);
 // The kernel has a record that is not data (it answered EIO to a plain receive). True when the
 // connection may go on receiving.

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/tls/kernel.h"
 #include "lib/tls/tls.h"
@@ -17,17 +16,16 @@
 
 static _Atomic uint64_t told[REASONS_MAX];
 
-static bool is_new(const char *text)
+// `reason` is not 0.
+static bool is_new(uint64_t reason)
 {
-    uint64_t hash = hash_bytes(text, strlen(text)) | 1;
-
     for (size_t i = 0; i < REASONS_MAX; i++) {
         uint64_t empty = 0;
-        if (atomic_load(&told[i]) == hash)
+        if (atomic_load(&told[i]) == reason)
             return false;
-        if (atomic_compare_exchange_strong(&told[i], &empty, hash))
+        if (atomic_compare_exchange_strong(&told[i], &empty, reason))
             return true;
-        if (empty == hash)
+        if (empty == reason)
             return false;
     }
     return false;
@@ -49,38 +47,58 @@ static uint32_t cipher_bit(const SSL *ssl)
     }
 }
 
-// The direction that is missing.
-static const char *refusal(const struct conn *c, const struct tls_kernel_features *f)
+enum why { BY_OPTION = 1, BY_KERNEL, NO_SEND, SEND_UNUSED, NO_RECEIVE, RECEIVE_UNUSED };
+
+static enum why why_not(const struct conn *c, const struct tls_kernel_features *f)
 {
     uint32_t bit = cipher_bit(c->tls->ssl);
 
+    if (!c->tls->context->kernel)
+        return BY_OPTION;
+    if (f->error != 0)
+        return BY_KERNEL;
     if (!(bit & (c->tls13 ? f->send_1_3 : f->send_1_2)))
-        return "the kernel does not send with";
+        return NO_SEND;
     if (c->security == CONN_SECURITY_userspace)
-        return "OpenSSL did not let the kernel send with";
+        return SEND_UNUSED;
     if (!(bit & (c->tls13 ? f->receive_1_3 : f->receive_1_2)))
-        return "the kernel does not receive with";
-    return "OpenSSL did not let the kernel receive with";
+        return NO_RECEIVE;
+    return RECEIVE_UNUSED;
 }
 
+static void describe(const SSL *ssl, enum why why, int error, char *out, size_t size)
+{
+    static const char *const directions[] = {
+        [NO_SEND] = "the kernel does not send with",
+        [SEND_UNUSED] = "OpenSSL did not let the kernel send with",
+        [NO_RECEIVE] = "the kernel does not receive with",
+        [RECEIVE_UNUSED] = "OpenSSL did not let the kernel receive with",
+    };
+
+    if (why == BY_OPTION)
+        snprintf(out, size, "Options -KTLS is configured");
+    else if (why == BY_KERNEL)
+        snprintf(out, size, "the kernel has no TLS (%s)", strerror(error));
+    else
+        snprintf(out, size, "%s %s, %s (%s)", directions[why], SSL_get_version(ssl),
+                 SSL_get_cipher_name(ssl), OpenSSL_version(OPENSSL_VERSION));
+}
+
+// The text is made once for each reason, not for each handshake.
 void tls_reason_report(struct conn *c)
 {
-    static const char *const names[] = {
-#define SECURITY(name, text) text,
-        CONN_SECURITIES(SECURITY)
-#undef SECURITY
-    };
     const struct tls_kernel_features *f = server_tls_kernel();
     const SSL *ssl = c->tls->ssl;
-    char why[256];
+    enum why why = why_not(c, f);
+    uint64_t reason = why;
+    char text[256];
 
-    if (!c->tls->context->kernel)
-        snprintf(why, sizeof(why), "Options -KTLS is configured");
-    else if (f->error != 0)
-        snprintf(why, sizeof(why), "the kernel has no TLS (%s)", strerror(f->error));
-    else
-        snprintf(why, sizeof(why), "%s %s, %s (%s)", refusal(c, f), SSL_get_version(ssl),
-                 SSL_get_cipher_name(ssl), OpenSSL_version(OPENSSL_VERSION));
-    if (is_new(why))
-        log_info(0, "TLS transport \"%s\", because %s", names[c->security], why);
+    if (why > BY_KERNEL)
+        reason |= (uint64_t)SSL_CIPHER_get_id(SSL_get_current_cipher(ssl)) << 32 |
+                  (uint64_t)SSL_version(ssl) << 8;
+    if (!is_new(reason))
+        return;
+    describe(ssl, why, f->error, text, sizeof(text));
+    log_info(0, "TLS transport \"%s\", because %s",
+             conn_security_name((enum conn_security)c->security), text);
 }

@@ -36,18 +36,13 @@ static bool get_scheme(void *ctx, const struct var *v, struct sv *out)
 
 static bool get_transport(void *ctx, const struct var *v, struct sv *out)
 {
-    static const char *const names[] = {
-#define SECURITY(name, text) [CONN_SECURITY_##name] = text,
-        CONN_SECURITIES(SECURITY)
-#undef SECURITY
-    };
     const struct request *r = ctx;
 
     (void)v;
     *out = sv_of("", 0);
     if (r->conn->security == CONN_SECURITY_plain)
         return false;
-    *out = sv_from(names[r->conn->security]);
+    *out = sv_from(conn_security_name((enum conn_security)r->conn->security));
     return true;
 }
 

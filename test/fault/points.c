@@ -31,6 +31,20 @@ void points_pass(const struct scene *s, int err)
     cr_assert_fail("%s never ends", s->name);
 }
 
+void points_miss(const char *const *names, size_t count, int err)
+{
+    for (size_t i = 0; i < count; i++) {
+        unsigned n = 0, hits = 1;
+        for (; hits != 0; n++) {
+            fault_order(&(struct fault){.calls = FAULT_PREADV2, .skip = n, .count = 1,
+                                        .err = err});
+            scene_play(scene_find(names[i]));
+            hits = faults_end();
+        }
+        cr_assert_gt(n, 1);
+    }
+}
+
 // The client gets what was sent before, and the end of the connection.
 static bool break_at(const struct scene *s, unsigned n, int err, const struct bytes *expected)
 {

@@ -7,8 +7,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "lib/base/compiler.h"
 #include "test/fault/faults.h"
 #include "test/fault/fixture.h"
+#include "test/fault/points.h"
 #include "test/fault/scenes.h"
 
 static void play_all_under(const struct fault *first, const struct fault *second)
@@ -74,18 +76,9 @@ Test(residency, small_file_of_which_only_the_first_page_is_resident, .timeout = 
 Test(residency, misses_at_every_probe, .timeout = 60)
 {
     static const char *const names[] = {"small", "big", "big multipart", "pipelined"};
-    unsigned n, hits = 1;
 
     scenes_start(NULL);
-    for (size_t i = 0; i < 4; i++) {
-        for (n = 0, hits = 1; hits != 0; n++) {
-            fault_order(&(struct fault){.calls = FAULT_PREADV2, .skip = n, .count = 1,
-                                        .err = EAGAIN});
-            scene_play(scene_find(names[i]));
-            hits = faults_end();
-        }
-        cr_assert_gt(n, 1);
-    }
+    points_miss(names, array_len(names), EAGAIN);
     fixture_stop();
 }
 

@@ -12,6 +12,7 @@
 #include "server/process/stats.h"
 #include "test/fault/faults.h"
 #include "test/fault/fixture.h"
+#include "test/fault/points.h"
 #include "test/fault/scenes.h"
 
 static void end_well(void)
@@ -62,18 +63,9 @@ Test(tls_residency, reads_of_random_size, .timeout = 60)
 static void miss_at_every_read(enum fixture_tls version, int err)
 {
     static const char *const names[] = {"small", "medium", "big", "big multipart", "pipelined"};
-    unsigned n, hits;
 
     scenes_start_tls(version, NULL);
-    for (size_t i = 0; i < array_len(names); i++) {
-        for (n = 0, hits = 1; hits != 0; n++) {
-            fault_order(&(struct fault){.calls = FAULT_PREADV2, .skip = n, .count = 1,
-                                        .err = err});
-            scene_play(scene_find(names[i]));
-            hits = faults_end();
-        }
-        cr_assert_gt(n, 1);
-    }
+    points_miss(names, array_len(names), err);
     end_well();
 }
 

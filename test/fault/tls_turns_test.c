@@ -71,6 +71,19 @@ static void begin(struct tls_client *transfer, struct tls_client *clients)
         sleep_ms(1);
 }
 
+// The transfer stops at its first send until all clients have sent their hello; from then on `act`
+// runs before each send.
+static void hold_and_push(struct tls_client *transfer, struct tls_client *clients,
+                          void (*act)(void))
+{
+    fault_order(&(struct fault){.calls = FAULT_SENDS, .act = act});
+    tls_client_send(transfer, scene_find("big")->request);
+    sem_wait(&seen.waits);
+    for (size_t i = 0; i < CLIENTS; i++)
+        tls_client_push(&clients[i]);
+    sem_post(&seen.go_on);
+}
+
 static void expect_big(struct tls_client *c)
 {
     struct bytes got = tls_client_read_all(c), expected = scene_expected(scene_find("big"));
@@ -98,12 +111,7 @@ Test(tls_turns, handshakes_in_debt_wait_while_a_transfer_works, .timeout = 60)
     static struct tls_client clients[CLIENTS], transfer;
 
     begin(&transfer, clients);
-    fault_order(&(struct fault){.calls = FAULT_SENDS, .act = keep_busy});
-    tls_client_send(&transfer, scene_find("big")->request);
-    sem_wait(&seen.waits);
-    for (size_t i = 0; i < CLIENTS; i++)
-        tls_client_push(&clients[i]);
-    sem_post(&seen.go_on);
+    hold_and_push(&transfer, clients, keep_busy);
     while (seen.sends < 60)
         sleep_ms(1);
     cr_assert_eq(fixture_stats()->tls_handshakes, 1);
@@ -148,12 +156,7 @@ Test(tls_turns, handshakes_are_served_in_order_and_each_once, .timeout = 60)
     static struct tls_client clients[CLIENTS], transfer;
 
     begin(&transfer, clients);
-    fault_order(&(struct fault){.calls = FAULT_SENDS, .act = queue_up_and_serve});
-    tls_client_send(&transfer, scene_find("big")->request);
-    sem_wait(&seen.waits);
-    for (size_t i = 0; i < CLIENTS; i++)
-        tls_client_push(&clients[i]);
-    sem_post(&seen.go_on);
+    hold_and_push(&transfer, clients, queue_up_and_serve);
     sem_wait(&seen.waits);
     cr_assert_eq(seen.queued, 0);
     cr_assert_eq(seen.served, CLIENTS - 1);
@@ -184,12 +187,7 @@ Test(tls_turns, a_debt_just_paid_buys_one_step, .timeout = 60)
     static struct tls_client clients[CLIENTS], transfer;
 
     begin(&transfer, clients);
-    fault_order(&(struct fault){.calls = FAULT_SENDS, .act = one_step_for_a_debt_just_paid});
-    tls_client_send(&transfer, scene_find("big")->request);
-    sem_wait(&seen.waits);
-    for (size_t i = 0; i < CLIENTS; i++)
-        tls_client_push(&clients[i]);
-    sem_post(&seen.go_on);
+    hold_and_push(&transfer, clients, one_step_for_a_debt_just_paid);
     sem_wait(&seen.waits);
     cr_assert_eq(seen.served, 1);
     cr_assert_gt((int64_t)seen.order[0], 0, "the step is owed");

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "lib/base/clock.h"
-#include "test/unit/server/request_fixture.h"
+#include "test/unit/server/vars/expect.h"
 
 static struct fixture *f;
 
@@ -20,19 +20,6 @@ static void tear_down(void)
 }
 
 TestSuite(vars, .init = set_up, .fini = tear_down);
-
-#define expect(text, value)                                                                 \
-    do {                                                                                    \
-        struct sv got_ = fixture_eval(f, text);                                             \
-        cr_assert(sv_eq(got_, sv_from(value)), "%s is \"%.*s\", not \"%s\"", text,          \
-                  SV_ARG(got_), value);                                                     \
-    } while (0)
-
-#define expect_none(name)                                                                   \
-    do {                                                                                    \
-        struct sv got_;                                                                     \
-        cr_assert_not(fixture_read(f, name, &got_), "$%s is \"%.*s\"", name, SV_ARG(got_)); \
-    } while (0)
 
 #define expect_empty(name)                                                                  \
     do {                                                                                    \

@@ -4,7 +4,7 @@
 #include "lib/tls/facts.h"
 #include "lib/tls/tls.h"
 #include "server/process/stats.h"
-#include "test/unit/server/request_fixture.h"
+#include "test/unit/server/vars/expect.h"
 
 // Names of all $ssl_ variables of lib/tls/facts.h.
 static const char *const fact_names[] = {
@@ -81,19 +81,6 @@ static void tear_down(void)
 }
 
 TestSuite(vars_tls, .init = set_up, .fini = tear_down);
-
-#define expect(text, value)                                                                 \
-    do {                                                                                    \
-        struct sv got_ = fixture_eval(f, text);                                             \
-        cr_assert(sv_eq(got_, sv_from(value)), "%s is \"%.*s\", not \"%s\"", text,          \
-                  SV_ARG(got_), value);                                                     \
-    } while (0)
-
-#define expect_none(name)                                                                   \
-    do {                                                                                    \
-        struct sv got_;                                                                     \
-        cr_assert_not(fixture_read(f, name, &got_), "$%s is \"%.*s\"", name, SV_ARG(got_)); \
-    } while (0)
 
 static uint32_t bit(enum tls_fact fact)
 {
