@@ -89,6 +89,7 @@ Test(open, clients_that_leave_while_the_ring_opens, .timeout = 60)
         else
             client_close(fd);
     }
+    fixture_settle();
     cr_assert_gt(faults_end(), 0);
     fixture_stop();
 }
