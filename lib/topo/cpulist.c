@@ -3,6 +3,7 @@
 // The kernel's list format for CPUs and nodes: "0-3,8".
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/topo/topo.h"
 
@@ -48,6 +49,32 @@ static int add_range(struct sv part, cpu_set_t *cpus, char *why, size_t why_size
         CPU_SET(cpu, cpus);
     }
     return 0;
+}
+
+void topo_format_cpus(const cpu_set_t *cpus, char *out, size_t size)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        char range[32];
+        int first = cpu, n;
+
+        if (!CPU_ISSET(cpu, cpus))
+            continue;
+        while (cpu + 1 < CPU_SETSIZE && CPU_ISSET(cpu + 1, cpus))
+            cpu++;
+        n = snprintf(range, sizeof(range), "%s%d", used > 0 ? "," : "", first);
+        if (cpu > first)
+            n += snprintf(range + n, sizeof(range) - (size_t)n, "-%d", cpu);
+        // Room for the dots is kept, so that a cut list shows that it is one.
+        if (used + (size_t)n + sizeof(",...") > size) {
+            snprintf(out + used, size - used, "%s...", used > 0 ? "," : "");
+            return;
+        }
+        memcpy(out + used, range, (size_t)n + 1);
+        used += (size_t)n;
+    }
 }
 
 int topo_parse_cpus(struct sv text, cpu_set_t *cpus, char *why, size_t why_size)

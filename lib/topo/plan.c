@@ -55,15 +55,18 @@ static int only_node(const struct topo *t)
 static int choose_groups(struct topo *t, enum topo_mode mode, const struct topo_group **groups,
                          unsigned *count)
 {
+    int rc = mode == TOPO_L3 ? topo_need_caches(t) : 0;
+
     *count = 0;
-    if (mode == TOPO_NONE || (mode != TOPO_L3 && t->node_count <= 1))
-        return 0;
-    int rc = topo_need_groups(t);
     if (rc != 0)
         return rc;
-    bool l3 = mode == TOPO_L3 && t->nby_l3 > 0;
-    *groups = l3 ? t->by_l3 : t->by_node;
-    *count = l3 ? t->nby_l3 : t->nby_node;
+    if (mode == TOPO_L3 && t->nby_l3 > 0) {
+        *groups = t->by_l3;
+        *count = t->nby_l3;
+    } else if (mode != TOPO_NONE && t->node_count > 1) {
+        *groups = t->by_node;
+        *count = t->nby_node;
+    }
     return 0;
 }
 
@@ -121,7 +124,7 @@ static int check_silo(const struct topo *t, const struct topo_silo *s, cpu_set_t
 }
 
 int topo_plan_explicit(const struct topo *t, struct topo_silo *silos, unsigned count,
-                       unsigned workers, char *why, size_t why_size)
+                       unsigned workers, unsigned *which, char *why, size_t why_size)
 {
     cpu_set_t taken;
 
@@ -129,8 +132,10 @@ int topo_plan_explicit(const struct topo *t, struct topo_silo *silos, unsigned c
     for (unsigned i = 0; i < count; i++) {
         int rc = check_silo(t, &silos[i], &taken, why, why_size);
 
-        if (rc != 0)
+        if (rc != 0) {
+            *which = i;
             return rc;
+        }
     }
     topo_spread(silos, count, workers, 1);
     return 0;

@@ -40,6 +40,7 @@ static int plan_explicit(const struct topo *t, const struct main_conf *conf,
                          struct topo_silo *silos, unsigned *count)
 {
     const struct silo_line *where = conf->silo_lines;
+    unsigned which = 0;
     char why[256];
     int rc;
 
@@ -49,8 +50,10 @@ static int plan_explicit(const struct topo *t, const struct main_conf *conf,
             return -ENOSPC;
         silos[(*count)++] = (struct topo_silo){.cpus = l->cpus, .node = l->node};
     }
-    rc = topo_plan_explicit(t, silos, *count, explicit_workers(t, conf, silos, *count), why,
-                            sizeof(why));
+    rc = topo_plan_explicit(t, silos, *count, explicit_workers(t, conf, silos, *count),
+                            &which, why, sizeof(why));
+    while (rc == -EINVAL && which-- > 0)
+        where = where->next;
     if (rc == -EINVAL && where->where != NULL)
         report(LOG_LEVEL_EMERG, 0, "%s in %s:%u", why, where->where->file, where->where->line);
     else if (rc == -EINVAL)
@@ -81,30 +84,37 @@ static int fill(struct plan *plan, const struct topo_silo *silos, unsigned count
     return 0;
 }
 
-int plan_make(const struct main_conf *conf, struct plan *plan)
+int plan_make_on(struct topo *t, const struct main_conf *conf, struct plan *plan)
 {
     struct topo_silo *silos = calloc(TOPO_SILOS_MAX, sizeof(*silos));
     unsigned count = 0;
-    struct topo t;
     int rc;
 
     memset(plan, 0, sizeof(*plan));
     if (silos == NULL)
         return -ENOMEM;
-    rc = topo_load(&t);
-    if (rc != 0) {
-        report(LOG_LEVEL_EMERG, -rc, "reading the CPUs and nodes of the machine failed");
-        goto out;
-    }
-    rc = conf->silo_lines != NULL ? plan_explicit(&t, conf, silos, &count)
-                                  : plan_auto(&t, conf, silos, &count);
+    rc = conf->silo_lines != NULL ? plan_explicit(t, conf, silos, &count)
+                                  : plan_auto(t, conf, silos, &count);
     if (rc == -ENOSPC)
         report(LOG_LEVEL_EMERG, 0, "more than %d silos", TOPO_SILOS_MAX);
     if (rc == 0)
         rc = fill(plan, silos, count);
-    topo_destroy(&t);
-out:
     free(silos);
+    return rc;
+}
+
+int plan_make(const struct main_conf *conf, struct plan *plan)
+{
+    struct topo t;
+    int rc = topo_load(&t);
+
+    memset(plan, 0, sizeof(*plan));
+    if (rc != 0) {
+        report(LOG_LEVEL_EMERG, -rc, "reading the CPUs and nodes of the machine failed");
+        return rc;
+    }
+    rc = plan_make_on(&t, conf, plan);
+    topo_destroy(&t);
     return rc;
 }
 
@@ -124,6 +134,8 @@ void plan_bind(const struct plan_silo *silo)
     // Containers commonly forbid it; it costs locality, nothing else.
     if (rc == -EPERM)
         log_info(-rc, "set_mempolicy() failed");
+    else if (rc == -EINVAL)
+        log_notice(0, "node %d has no memory for this process, its neighbours give it", silo->node);
     else if (rc != 0)
         log_alert(-rc, "set_mempolicy() failed");
 }

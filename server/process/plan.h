@@ -9,6 +9,7 @@
 #include "lib/base/compiler.h"
 
 struct main_conf;
+struct topo;
 
 struct plan_silo {
     cpu_set_t cpus;
@@ -25,6 +26,8 @@ struct plan {
 
 // 0, or -errno with everything said.
 must_check int plan_make(const struct main_conf *conf, struct plan *plan);
+// The same on a machine that was read before, or is another one.
+must_check int plan_make_on(struct topo *t, const struct main_conf *conf, struct plan *plan);
 void plan_free(struct plan *plan);
 
 // Binds the calling process (and threads it starts) to the silo's CPUs, its memory to the node.

@@ -47,3 +47,30 @@ Test(cpulist, errors)
     expect_error("1024", "CPU 1024 is not there");
     expect_error("99999999999999999999999", "CPU 99999999999999999999999 is not there");
 }
+
+static const char *format(const char *text, size_t size)
+{
+    static char out[128];
+
+    CPU_ZERO(&cpus);
+    if (text[0] != '\0')
+        cr_assert_eq(parse(text), 0);
+    topo_format_cpus(&cpus, out, size);
+    return out;
+}
+
+Test(cpulist, text_comes_back)
+{
+    static const char *const texts[] = {"", "0", "0-3,8", "1,3,5-7,1023", "0-1023"};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        cr_expect_str_eq(format(texts[i], TOPO_CPUS_TEXT), texts[i]);
+    cr_expect_str_eq(format("0,1,2,4", TOPO_CPUS_TEXT), "0-2,4");
+}
+
+Test(cpulist, text_that_does_not_fit_says_so)
+{
+    cr_expect_str_eq(format("1,3,5,7,9", 10), "1,3,5,...");
+    cr_expect_str_eq(format("1000-1020", 10), "...");
+    cr_expect_str_eq(format("1,3,5,7,9", sizeof("1,3,5,7,9,...")), "1,3,5,7,9");
+}

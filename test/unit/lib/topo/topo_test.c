@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <numaif.h>
 
+#include "lib/topo/machine.h"
 #include "lib/topo/topo.h"
+#include "test/unit/lib/topo/tree_fixture.h"
 
 static struct topo t;
 
@@ -43,6 +45,7 @@ Test(topo, allowed_cpus_are_online)
 Test(topo, affinity_limits_auto)
 {
     cr_assert_eq(topo_bind_thread(first_allowed()), 0);
+    topo_destroy(&t);
     cr_assert_eq(topo_load(&t), 0);
     cr_expect_eq(t.nallowed, 1);
     cr_expect_eq(topo_auto_workers(&t), 1);
@@ -107,4 +110,102 @@ Test(topo, mode_words)
     cr_expect_eq(mode, TOPO_NONE);
     cr_expect_eq(topo_mode_parse(SV("NODE"), &mode), -EINVAL);
     cr_expect_eq(topo_mode_parse(SV(""), &mode), -EINVAL);
+}
+
+// The machine of tree_fixture.h: two nodes of two CPUs.
+static void load_captured(void)
+{
+    struct machine m;
+
+    topo_destroy(&t);
+    cr_assert_eq(machine_load(&m, tree), 0);
+    cr_assert_eq(topo_load_machine(&t, &m), 0);
+    machine_free(&m);
+}
+
+static void capture(void)
+{
+    tree_begin();
+    tree_nodes("0-1");
+    tree_node(0, "0-1", 1);
+    tree_node(1, "2-3", 1);
+}
+
+TestSuite(captured, .init = capture, .fini = tree_end);
+
+Test(captured, all_cpus_are_allowed_when_nothing_else_is_said)
+{
+    load_captured();
+    cr_expect_eq(t.nallowed, 4);
+    cr_expect_eq(t.node_count, 2);
+    cr_expect_eq(t.nby_node, 2);
+    cr_expect_eq(t.quota, 0);
+    cr_expect_str_eq(t.root, tree);
+    topo_destroy(&t);
+}
+
+Test(captured, its_own_cpuset_and_quota_count)
+{
+    tree_put("Name:\tcat\nCpus_allowed_list:\t1-2", "proc/self/status");
+    tree_put("0::/x", "proc/self/cgroup");
+    tree_put("100000 100000", "sys/fs/cgroup/x/cpu.max");
+    load_captured();
+    cr_expect_eq(t.nallowed, 2);
+    cr_expect(CPU_ISSET(1, &t.allowed) && CPU_ISSET(2, &t.allowed));
+    cr_expect_eq(t.nby_node, 2);
+    cr_expect_eq(CPU_COUNT(&t.by_node[0].cpus), 1);
+    cr_expect_eq(t.quota, 1);
+    topo_destroy(&t);
+}
+
+Test(captured, a_cpuset_of_some_other_machine_does_not_count)
+{
+    tree_put("Cpus_allowed_list:\t64-127", "proc/self/status");
+    load_captured();
+    cr_expect_eq(t.nallowed, 4);
+    topo_destroy(&t);
+    tree_put("Cpus_allowed_list:\t,,,", "proc/self/status");
+    load_captured();
+    cr_expect_eq(t.nallowed, 4);
+    topo_destroy(&t);
+}
+
+// What hwloc wants to see before it believes that a CPU is there.
+static void put_cache(int cpu, const char *shared)
+{
+    static const char dir[] = "sys/devices/system/cpu";
+    char mask[16], cpu_mask[16];
+
+    snprintf(mask, sizeof(mask), "%s", shared);
+    snprintf(cpu_mask, sizeof(cpu_mask), "%x", 1u << cpu);
+    tree_put(cpu_mask, "%s/cpu%d/topology/thread_siblings", dir, cpu);
+    tree_put("f", "%s/cpu%d/topology/core_siblings", dir, cpu);
+    tree_number(cpu, dir, "x");
+    tree_put(cpu_mask, "%s/cpu%d/topology/core_cpus", dir, cpu);
+    tree_put("f", "%s/cpu%d/topology/package_cpus", dir, cpu);
+    tree_put("0", "%s/cpu%d/topology/physical_package_id", dir, cpu);
+    tree_put("0", "%s/cpu%d/topology/core_id", dir, cpu);
+    tree_put("3", "%s/cpu%d/cache/index3/level", dir, cpu);
+    tree_put("Unified", "%s/cpu%d/cache/index3/type", dir, cpu);
+    tree_put("32768K", "%s/cpu%d/cache/index3/size", dir, cpu);
+    tree_put(mask, "%s/cpu%d/cache/index3/shared_cpu_map", dir, cpu);
+}
+
+Test(captured, caches_are_those_of_the_captured_machine)
+{
+    struct topo_silo silos[8];
+    unsigned count;
+
+    tree_put("0-3", "sys/devices/system/cpu/online");
+    tree_put("0-3", "sys/devices/system/cpu/possible");
+    for (int cpu = 0; cpu < 4; cpu++)
+        put_cache(cpu, cpu < 2 ? "3" : cpu == 2 ? "4" : "8");
+    load_captured();
+    cr_assert_eq(topo_plan(&t, TOPO_L3, 4, silos, 8, &count), 0);
+    cr_assert_eq(count, 3);
+    cr_expect_eq(silos[0].workers, 2);
+    cr_expect_eq(silos[0].node, 0);
+    cr_expect_eq(silos[2].node, 1);
+    cr_expect_null(getenv("HWLOC_FSROOT"), "this machine can be read again");
+    topo_destroy(&t);
 }

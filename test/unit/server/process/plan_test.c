@@ -3,6 +3,8 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "server/config/config.h"
 #include "lib/topo/topo.h"
@@ -73,15 +75,31 @@ Test(plan, silos_written_out_are_taken_as_they_are)
     plan_free(&p);
 }
 
-Test(plan, a_cpu_given_twice_is_refused)
+static char said[LOG_LINE_MAX];
+
+static void keep(struct log_sink *sink, enum log_level level, const char *line, size_t n)
 {
-    struct silo_line second = {.node = -1}, first = {.node = -1, .next = &second};
+    (void)sink;
+    (void)level;
+    snprintf(said, sizeof(said), "%.*s", (int)n, line);
+}
+
+Test(plan, a_cpu_given_twice_is_refused_with_the_line_that_gives_it_again)
+{
+    struct conf_node nodes[] = {{.file = "a.conf", .line = 3}, {.file = "b.conf", .line = 7}};
+    struct silo_line second = {.node = -1, .where = &nodes[1]};
+    struct silo_line first = {.node = -1, .where = &nodes[0], .next = &second};
     struct main_conf conf = {.worker_processes = 2, .silo_lines = &first};
-    static struct log_sink silent = {.level = LOG_LEVEL_STDERR, .emit = log_emit_fd, .fd = 2};
+    static struct log_sink sink = {.level = LOG_LEVEL_EMERG, .emit = keep, .fd = -1};
     struct plan p;
 
-    log_use(&silent);
+    log_use(&sink);
     CPU_SET(first_cpu(), &first.cpus);
     CPU_SET(first_cpu(), &second.cpus);
     cr_assert_eq(plan_make(&conf, &p), -EINVAL);
+    cr_assert(strstr(said, "is given twice in b.conf:7") != NULL, "%s", said);
+    CPU_ZERO(&first.cpus);
+    CPU_SET(CPU_SETSIZE - 1, &first.cpus);
+    cr_assert_eq(plan_make(&conf, &p), -EINVAL);
+    cr_assert(strstr(said, "is not there in a.conf:3") != NULL, "%s", said);
 }
