@@ -71,3 +71,15 @@ int net_incoming_cpu(int fd, int *cpu)
 
     return getsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, cpu, &len) == 0 ? 0 : -errno;
 }
+
+int net_incoming_napi(int fd, uint32_t *id)
+{
+    socklen_t len = sizeof(*id);
+
+    return getsockopt(fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, id, &len) == 0 ? 0 : -errno;
+}
+
+int net_set_mark(int fd, uint32_t mark)
+{
+    return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0 ? 0 : -errno;
+}

@@ -34,3 +34,9 @@ must_check int net_tcp_info(int fd, struct net_tcp_info *info);
 
 // The CPU that processed the last packet (SO_INCOMING_CPU), or -errno.
 must_check int net_incoming_cpu(int fd, int *cpu);
+// The queue that it came by (SO_INCOMING_NAPI_ID); 0: none is known (loopback, most virtual
+// interfaces). A number like this means an interface only for as long as that is up (napi.h).
+must_check int net_incoming_napi(int fd, uint32_t *id);
+
+// SO_MARK (socket(7)): for tc and routing rules. -EPERM without CAP_NET_ADMIN or CAP_NET_RAW.
+must_check int net_set_mark(int fd, uint32_t mark);

@@ -107,3 +107,17 @@ Test(sockopt, tcp_info_and_cpu)
     close(pair[0]);
     close(pair[1]);
 }
+
+Test(sockopt, mark_needs_a_capability)
+{
+    uint32_t mark = 0;
+    socklen_t len = sizeof(mark);
+    int rc = net_set_mark(accepted, 0x2003);
+
+    if (rc == -EPERM)
+        cr_skip_test("without CAP_NET_RAW");
+    cr_assert_eq(rc, 0);
+    cr_assert_eq(getsockopt(accepted, SOL_SOCKET, SO_MARK, &mark, &len), 0);
+    cr_expect_eq(mark, 0x2003);
+    cr_expect_eq(net_set_mark(accepted, 0), 0);
+}
