@@ -107,6 +107,17 @@ bool file_resident(const struct ring_features *f, int fd, uint64_t off, uint64_t
     return answer == ANSWER_YES || resident_by_strides(fd, off, len);
 }
 
+int file_resident_bytes(int fd, uint64_t off, uint64_t len, uint64_t *bytes)
+{
+    struct cachestat_range range = {.off = off, .len = len};
+    struct cachestat st = {0};
+
+    if (sys->cachestat(fd, &range, &st, 0) != 0)
+        return -errno;
+    *bytes = min_of(st.nr_cache * (uint64_t)sysconf(_SC_PAGESIZE), len);
+    return 0;
+}
+
 int file_fetch(struct ring *r, struct op *op, int fd, uint64_t off, unsigned len)
 {
     return ring_read(r, op, fd, scratch, min_of(len, RESIDENCY_FETCH_MAX), off);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lib/base/compiler.h"
 #include "lib/ring/ring.h"
 
 // True when [off, off+len) can be sent without waiting for the disk, by cachestat(2) and preadv2(2)
@@ -18,6 +19,10 @@
 // bytes without asking again: a file system that cannot be probed would never say yes.
 #define RESIDENCY_STRIDE (32u << 10)
 bool file_resident(const struct ring_features *f, int fd, uint64_t off, uint64_t len);
+
+// How many bytes of [off, off+len) are in the page cache or on their way into it (cachestat(2)). 0,
+// or -errno where the kernel does not say: -ENOSYS before 6.5, -EPERM for another's file.
+must_check int file_resident_bytes(int fd, uint64_t off, uint64_t len, uint64_t *bytes);
 
 // Reads up to `len` bytes at once from the page cache: a count (which may be short where residency
 // ends), 0 at the end of the file, -EAGAIN when they are not resident (read-ahead is started),
