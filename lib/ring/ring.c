@@ -161,6 +161,17 @@ void ring_destroy(struct ring *r)
     close_all(r);
 }
 
+int ring_place(struct ring *r, const cpu_set_t *cpus, unsigned max_workers)
+{
+    unsigned limits[2] = {max_workers, max_workers}; // bounded and unbounded work; 0 is "as it is"
+    int rc;
+
+    check_magic(r, RING_MAGIC);
+    rc = io_uring_register_iowq_aff(&r->uring, sizeof(*cpus), cpus);
+    return rc == 0 && max_workers != 0 ? io_uring_register_iowq_max_workers(&r->uring, limits)
+                                       : rc;
+}
+
 void ring_add_hook(struct ring *r, struct ring_hook *hook)
 {
     list_append(&r->hooks, &hook->node);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <liburing.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -78,6 +79,15 @@ static inline void ring_stay_awake(struct ring *r)
     r->awake = true;
 }
 
+// Where the kernel's threads of this ring run (io-wq: what cannot be done without blocking, such as
+// opening a file or a read whose file system has no asynchronous way), and how many of each kind
+// there may be, for files and for the rest; 0: as many as the kernel thinks fit. Otherwise they may
+// run anywhere in the process's cpuset, and pages that they read land on the node of that place. On
+// the ring's own thread, right after ring_init(): threads that are there already stay where they
+// are. From Linux 6.2 on they also keep to the CPUs that this thread is bound to. -EINVAL for CPUs
+// outside of the cpuset, or another -errno; the ring works all the same, so log it and go on.
+must_check int ring_place(struct ring *r, const cpu_set_t *cpus, unsigned max_workers);
+
 // A hook may take itself off its list (list_remove) while it runs, but no other hook.
 void ring_add_hook(struct ring *r, struct ring_hook *hook);
 
@@ -105,6 +115,9 @@ must_check int ring_write(struct ring *r, struct op *op, int fd, const void *buf
 // openat2(2). `path` and `how` must live until completion; the result is a descriptor.
 must_check int ring_openat2(struct ring *r, struct op *op, int dir_fd, const char *path,
                             struct open_how *how);
+// posix_fadvise(2) on `len` bytes from `off`. Done by the kernel's threads where it may wait.
+must_check int ring_fadvise(struct ring *r, struct op *op, int fd, uint64_t off, uint64_t len,
+                            int advice);
 // What was prepared goes to the kernel at once, not with the next turn: for what must be on its way
 // before something else happens in this turn. A system call.
 void ring_submit(struct ring *r);

@@ -112,6 +112,20 @@ int ring_openat2(struct ring *r, struct op *op, int dir_fd, const char *path, st
     return commit(sqe, op);
 }
 
+int ring_fadvise(struct ring *r, struct op *op, int fd, uint64_t off, uint64_t len, int advice)
+{
+    struct io_uring_sqe *sqe;
+
+    // A length of the operation has 32 bits before Linux 6.10; 0 would be "to the end".
+    if (len == 0 || len > UINT32_MAX)
+        return -EINVAL;
+    sqe = take(r, op);
+    if (sqe == NULL)
+        return -EBUSY;
+    io_uring_prep_fadvise(sqe, fd, off, (uint32_t)len, advice);
+    return commit(sqe, op);
+}
+
 int ring_cancel_now(struct ring *r, const struct op *op)
 {
     struct io_uring_sync_cancel_reg reg = {

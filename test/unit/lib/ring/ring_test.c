@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -405,6 +406,29 @@ Test(ring, cancel_without_a_queue_entry)
     turn_until(!op_in_flight(&s->op));
     cr_assert_eq(s->res, -ECANCELED);
     cr_assert_eq(ring_cancel_now(&ring, &s->op), -ENOENT);
+    free(s);
+}
+
+Test(ring, what_is_told_to_leave_the_page_cache_leaves_it)
+{
+    char path[] = "/var/tmp/ring_test_XXXXXX", bytes[4096] = {1};
+    int fd = mkstemp(path);
+    struct iovec iov = {bytes, sizeof(bytes)};
+    struct seen *s = seen_new();
+
+    cr_assert_geq(fd, 0);
+    unlink(path);
+    cr_assert_eq(write(fd, bytes, sizeof(bytes)), (ssize_t)sizeof(bytes));
+    cr_assert_eq(fsync(fd), 0);
+    cr_assert_eq(ring_fadvise(&ring, &s->op, fd, 0, 0, POSIX_FADV_DONTNEED), -EINVAL);
+    cr_assert_eq(ring_fadvise(&ring, &s->op, fd, 0, sizeof(bytes), POSIX_FADV_DONTNEED), 0);
+    turn_until(!op_in_flight(&s->op));
+    cr_assert_eq(s->res, 0);
+    errno = 0;
+    if (preadv2(fd, &iov, 1, 0, RWF_NOWAIT) > 0)
+        cr_skip_test("the file system of /var/tmp keeps everything");
+    cr_assert_eq(errno, EAGAIN);
+    close(fd);
     free(s);
 }
 
