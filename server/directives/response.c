@@ -130,6 +130,24 @@ static int set_stub_status(struct conf_apply *ap, const struct conf_directive *r
     return 0;
 }
 
+static int set_status(struct conf_apply *ap, const struct conf_directive *row,
+                      const struct conf_node *node, void *field)
+{
+    struct location_conf *l = block_of(ap)->location;
+
+    (void)row;
+    (void)field;
+    if (node->argc == 1)
+        l->content = handler_status;
+    else if (sv_eq(node->argv[1], SV("json")))
+        l->content = handler_status_json;
+    else if (sv_eq(node->argv[1], SV("prometheus")))
+        l->content = handler_status_prometheus;
+    else
+        return fail_parameter(ap, node, node->argv[1]);
+    return 0;
+}
+
 static const struct conf_enum token_modes[] = {{"off", 0}, {"on", 1}, {"build", 2}, {NULL, 0}};
 
 static const struct conf_enum ims_modes[] = {
@@ -157,6 +175,8 @@ const struct conf_directive directives_response[] = {
      .set = conf_set_flag, AT_LOCATION(recursive_error_pages), ELSE_INT(0)},
     {.name = "stub_status", .contexts = IN_SL, .args = CONF_ARGS_0 | CONF_ARGS_1,
      .set = set_stub_status},
+    {.name = "status", .contexts = CTX_LOCATION, .args = CONF_ARGS_0 | CONF_ARGS_1,
+     .set = set_status},
     {.name = NULL},
 };
 

@@ -190,13 +190,13 @@ static void *run(void *ctx)
 void fixture_start(const struct fixture_setup *setup)
 {
     f.tls = setup->tls;
+    cr_assert_eq(stats_init(), 0); // its descriptor stays
     f.fds_before = count_fds();
     signal(SIGPIPE, SIG_IGN); // sendfile(2) knows no MSG_NOSIGNAL; the program does it too
     faults_install();
     make_folder();
     load(setup);
     listen_somewhere();
-    cr_assert_eq(stats_init(), 0);
     f.worker = aligned_alloc(64, (sizeof(*f.worker) + 63) / 64 * 64);
     memset(f.worker, 0, sizeof(*f.worker));
     f.setup = (struct worker_setup){

@@ -137,6 +137,28 @@ Test(stub_status, replaces_the_content_of_its_location_only)
     config_free(c);
 }
 
+Test(status, its_word_fixes_the_form)
+{
+    struct config *c = load_http("server { location /a { status; } location /j { status json; }\n"
+                                 "location /p { status prometheus; location /p/q { } } }");
+
+    cr_assert_eq(find(c, "/a")->content, handler_status);
+    cr_assert_eq(find(c, "/j")->content, handler_status_json);
+    cr_assert_eq(find(c, "/p")->content, handler_status_prometheus);
+    cr_assert_null(find(c, "/p/q")->content);
+    config_free(c);
+}
+
+Test(status, refuses_other_forms_and_places)
+{
+    static const struct refused rows[] = {
+        {"server { location / { status xml; } }", "invalid parameter \"xml\" in ", 3},
+        {"server { status; }", "\"status\" directive is not allowed here in ", 3},
+    };
+
+    check_refused_http(rows, array_len(rows));
+}
+
 Test(response, refuses_what_nginx_refuses_in_its_words)
 {
     static const struct refused rows[] = {
