@@ -36,4 +36,16 @@
 #define LOG_WAIT_MS 20     // a response waits for its error line at most so long
 // The session ticket keys are changed once in a session's life, but not more often than this.
 #define TICKET_ROTATE_MIN_MS 1000
+// A worker that leaves waits for connections that are on their way to it: so long at most, looking
+// so often.
+#define HANDOFF_LEAVE_MS 1000
+#define HANDOFF_RETRY_MS 1
+// What is foretold about egress is looked at so often for being stale, and made anew not before the
+// old one is so old; then nobody reads the one before it any more.
+#define EGRESS_LOOK_MS 1000
+#define EGRESS_GRACE_MS 1000
+#define EGRESS_TRUST_MS 30000
+// Between two copies of a chunk into a silo's replicas: half of the memory's or disk's time is left
+// to what is being served.
+#define REPLICA_PAUSE_MS 1
 #define TICKET_RETRY_MS 60000 // after a change that failed for want of random bytes

@@ -20,6 +20,8 @@
 #include "server/process/proctitle.h"
 #include "server/process/report.h"
 #include "server/process/signals.h"
+#include "server/report/commands.h"
+#include "server/report/topology.h"
 
 static char **copy_words(int argc, char *const *argv)
 {
@@ -152,6 +154,25 @@ static int start(const struct cmdline *c, int argc, char *const *words)
     return code;
 }
 
+// What a long option asks for instead of serving. The log stays standard error.
+static int command(const struct cmdline *c)
+{
+    typedef int run_command(const struct cmdline *c, const struct cmdline_paths *paths);
+    static run_command *const commands[CMD_MODES] = {
+        [CMD_TOPOLOGY] = topology_command,
+        [CMD_STATUS] = command_status,
+        [CMD_DOCTOR] = command_doctor,
+        [CMD_EGRESS_RULES] = command_egress_rules,
+    };
+    struct cmdline_paths paths;
+
+    if (cmdline_resolve(c, &paths) != 0)
+        return 1;
+    int code = commands[c->mode](c, &paths);
+    cmdline_paths_free(&paths);
+    return code;
+}
+
 static int answer(int argc, char *const *words)
 {
     struct cmdline c;
@@ -165,6 +186,8 @@ static int answer(int argc, char *const *words)
         about_print(c.help, c.configure);
     if (c.version && !c.test)
         return 0;
+    if (c.mode != CMD_SERVE)
+        return command(&c);
     return start(&c, argc, words);
 }
 

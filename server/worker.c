@@ -18,13 +18,13 @@
 #include "server/conn/conn_tls.h"
 #include "server/bounds.h"
 #include "server/filters/gzip_cache.h"
+#include "server/locality/locality.h"
 #include "server/log/log_writer.h"
 #include "server/tls/kernel_support.h"
 
 #define CHUNKS_KEPT 256 // arena chunks a worker keeps for its next requests
 
 static void start_accepting(struct worker *w);
-static void maybe_drained(struct worker *w);
 
 static void pause_accepting(struct worker *w, int err)
 {
@@ -51,10 +51,10 @@ static void leave_listener(struct worker *w, struct listener *l)
         return;
     while (!w->stopping &&
            (fd = sys->accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-        conn_open(w, l, fd);
+        handoff_accepted(w, l, fd);
     close(l->fd);
     l->fd = -1;
-    maybe_drained(w);
+    worker_may_end(w);
 }
 
 static void accept_ended(struct worker *w, struct listener *l, int32_t res)
@@ -90,7 +90,7 @@ static void accepted(struct op *op, int32_t res, uint32_t flags)
     (void)flags;
     check_magic(w, WORKER_MAGIC);
     if (res >= 0)
-        conn_open(w, l, res);
+        handoff_accepted(w, l, res);
     if (!op_in_flight(op))
         accept_ended(w, l, res);
 }
@@ -125,9 +125,9 @@ static bool accepts_in_flight(const struct worker *w)
     return false;
 }
 
-static void maybe_drained(struct worker *w)
+void worker_may_end(struct worker *w)
 {
-    if (w->draining && w->nconns == 0 && !accepts_in_flight(w))
+    if (w->draining && w->nconns == 0 && !accepts_in_flight(w) && handoff_has_left(w))
         ring_stop(&w->ring);
 }
 
@@ -135,7 +135,7 @@ void worker_conn_gone(struct worker *w)
 {
     if (w->accept_paused && !w->draining)
         timer_arm(&w->ring.wheel, &w->accept_retry, 0);
-    maybe_drained(w);
+    worker_may_end(w);
 }
 
 // One whose accept is in flight is left when that comes home.
@@ -156,7 +156,7 @@ static void drain_expired(struct timer *t)
 
     list_each_safe (node, &w->conns)
         conn_close(container_of(node, struct conn, node));
-    maybe_drained(w);
+    worker_may_end(w);
 }
 
 static void drain(struct worker *w)
@@ -166,12 +166,13 @@ static void drain(struct worker *w)
     w->draining = true;
     timer_cancel(&w->ring.wheel, &w->accept_retry);
     leave_listeners(w);
+    handoff_leave(w);
     list_each_safe (node, &w->conns)
         conn_drain(container_of(node, struct conn, node));
     if (w->config->main.worker_shutdown_timeout > 0)
         timer_arm(&w->ring.wheel, &w->drain_deadline,
                   (uint64_t)w->config->main.worker_shutdown_timeout);
-    maybe_drained(w);
+    worker_may_end(w);
 }
 
 struct command_mail {
@@ -198,6 +199,10 @@ static void carry_out(struct ring_mail *mail)
     case WORKER_REOPEN_LOGS:
         log_writers_reopen(w);
         break;
+    case WORKER_FIND_WAYS:
+        list_each (node, &w->conns)
+            conn_find_way(container_of(node, struct conn, node));
+        break;
     }
 }
 
@@ -221,6 +226,7 @@ void worker_command(struct worker *w, enum worker_command command)
 // From here on nobody posts, and what was posted is delivered.
 static void end_commands(struct worker *w)
 {
+    handoff_end(w);
     pthread_mutex_lock(&w->command_lock);
     w->gone = true;
     pthread_mutex_unlock(&w->command_lock);
@@ -234,6 +240,8 @@ static void end_of_turn(struct ring_hook *hook)
 
     conn_handshakes_run(w);
     log_writers_turn(w);
+    if (w->index == 0 && w->handoff.setup.locality != NULL)
+        locality_publish(w->handoff.setup.locality, w->stats);
     // In the order of their tickets.
     while (!list_empty(&w->log_waiters)) {
         struct conn *c = list_first(&w->log_waiters, struct conn, idle_node);
@@ -274,6 +282,15 @@ static bool wants_kernel_tls(const struct http_conf *http)
     return false;
 }
 
+// What the kernel does for the ring beside this thread shall fill pages on the silo's node.
+static void place_ring(struct worker *w, const cpu_set_t *cpus)
+{
+    int rc = cpus != NULL ? ring_place(&w->ring, cpus, 0) : 0;
+
+    if (rc != 0 && w->index == 0)
+        log_info(-rc, "io_uring's threads could not be bound to the silo's CPUs");
+}
+
 static int init(struct worker *w, const struct worker_setup *setup)
 {
     char why[512];
@@ -298,6 +315,7 @@ static int init(struct worker *w, const struct worker_setup *setup)
         log_emerg(-rc, "%s", why);
         return rc;
     }
+    place_ring(w, setup->cpus);
     w->scratch = malloc(WORKER_SCRATCH);
     w->plain = malloc(TLS_RECORD_MAX);
     if (w->scratch == NULL || w->plain == NULL)
@@ -315,7 +333,8 @@ static int init(struct worker *w, const struct worker_setup *setup)
 
 static bool is_busy(const struct worker *w)
 {
-    return w->nconns != 0 || accepts_in_flight(w) || w->files.opening != 0;
+    return w->nconns != 0 || accepts_in_flight(w) || w->files.opening != 0 ||
+           w->dropping != 0 || op_in_flight(&w->handoff.poll);
 }
 
 // Turns until nothing is in flight any more, so that every object can be freed.
@@ -360,6 +379,7 @@ int worker_run(struct worker *w, const struct worker_setup *setup,
         ring_describe(&w->ring.features, features, sizeof(features));
         log_notice(0, "%s", features);
     }
+    handoff_begin(w, &setup->handoff);
     start_accepting(w);
     ready(w, ctx);
     rc = ring_run(&w->ring);

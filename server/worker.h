@@ -10,6 +10,7 @@
 #include "lib/file/open_file.h"
 #include "lib/ring/ring.h"
 #include "server/config/http_conf.h"
+#include "server/locality/handoff.h"
 #include "server/process/stats.h"
 #include "server/transport/records.h"
 
@@ -64,17 +65,21 @@ struct worker {
     unsigned nrecord_buffers;
     bool kernel_tls;             // it may be there, and a server wants it
     uint64_t *connection_counter; // *N, unique in the silo
+    struct handoff_port handoff;
+    unsigned dropping;           // ranges on their way out of the page cache
 };
 
 // What the silo gives a worker.
 struct worker_setup {
     uint64_t *connection_counter;    // shared by the silo's workers
     const struct config *config;
+    const cpu_set_t *cpus;             // of the silo, for the kernel's threads; NULL: any
     unsigned index;
     struct stats *stats;
     const int *listen_fds;             // pairs with listen_confs
     struct listen_conf *const *listen_confs;
     unsigned nlisteners;
+    struct handoff_setup handoff;
 };
 
 // Runs a worker on the calling thread until it is told to stop or has drained. `ready` is called
@@ -85,9 +90,12 @@ must_check int worker_run(struct worker *w, const struct worker_setup *setup,
 // A connection has been destroyed: accepting may go on, a drain may be over.
 void worker_conn_gone(struct worker *w);
 
+// Whatever kept a worker that is to end from it may be over.
+void worker_may_end(struct worker *w);
+
 // Frees the pool of requests.
 void worker_free_requests(struct worker *w);
 
 // From any thread; carried out on the worker's own.
-enum worker_command { WORKER_DRAIN, WORKER_STOP, WORKER_REOPEN_LOGS };
+enum worker_command { WORKER_DRAIN, WORKER_STOP, WORKER_REOPEN_LOGS, WORKER_FIND_WAYS };
 void worker_command(struct worker *w, enum worker_command command);

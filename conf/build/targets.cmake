@@ -113,6 +113,16 @@ function(millrace_fault_tests)
     endforeach()
 endfunction()
 
+# Programs that tests in the lab's guest use: test/lab/guest/NAME.c becomes lab_NAME.
+function(millrace_lab_programs)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/lab/guest/*.c)
+    foreach(source IN LISTS sources)
+        get_filename_component(name ${source} NAME_WE)
+        add_executable(lab_${name} ${source})
+        target_link_libraries(lab_${name} PRIVATE millrace_server)
+    endforeach()
+endfunction()
+
 # The tests that are not C: style, and what drives the program from outside.
 function(millrace_suites)
     # Debian's own interpreter first: its pytest is the one that make setup installs.

@@ -27,12 +27,20 @@ enum {
 };
 
 enum silo_mode { SILOS_AUTO, SILOS_NODE, SILOS_L3, SILOS_NONE };
+enum silo_by { SILO_BY_ARRIVAL, SILO_BY_EGRESS };
+enum steering_mode { STEER_AUTO, STEER_WORKERS, STEER_SILOS, STEER_OFF };
 
 struct silo_line { // one explicit `silo cpus=... node=...;`
     cpu_set_t cpus;
     int node;
     const struct conf_node *where;
     struct silo_line *next;
+};
+
+struct cpu_affinity { // `worker_cpu_affinity`
+    bool automatic;         // one CPU for each worker, of the mask or of all
+    const cpu_set_t *masks; // in order of the workers; the last is for all that follow
+    unsigned nmasks;        // with `auto` 0 or 1
 };
 
 struct env_line {
@@ -52,6 +60,12 @@ struct main_conf {
     struct env_line *env;
     int64_t silos;                 // enum silo_mode
     struct silo_line *silo_lines;
+    struct cpu_affinity *cpu_affinity; // NULL: not said
+    int64_t silo_by;               // enum silo_by
+    int64_t steering;              // enum steering_mode
+    int64_t egress_mark;
+    int64_t replica_memory;        // bytes for each silo; 0: no replicas
+    int64_t replica_anywhere;      // also of what lies on the silo's own node
     struct sv working_directory;
     int64_t http_seen, events_seen;
     int64_t ssl_objects_inheritable;

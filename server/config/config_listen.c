@@ -255,7 +255,7 @@ static int publish(struct gather *g)
             rc = build_names(g, a);
         *tail = a->listen;
         tail = &a->listen->next;
-        http->nlistens++;
+        a->listen->index = http->nlistens++;
     }
     return rc;
 }

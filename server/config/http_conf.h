@@ -43,6 +43,7 @@ struct listen_conf {
     const struct conf_node *where;
     bool explicit_default, bound_by_set;
     bool ssl;                      // `ssl` was said for it
+    unsigned index;                // in http_conf.listens, from 0
     int *fds;
     unsigned nfds;
     struct listen_conf *next;

@@ -102,7 +102,7 @@ struct location_conf {
     int64_t symlinks;          // enum symlink_policy
     struct template *symlinks_from;
     int64_t internal, log_not_found;
-    int64_t sendfile, sendfile_max_chunk, tcp_nopush, tcp_nodelay;
+    int64_t sendfile, sendfile_max_chunk, tcp_nopush, tcp_nodelay, drop_behind;
     int64_t read_ahead;
 
     // Response.

@@ -15,6 +15,7 @@
 #include "server/conn/conn_priv.h"
 #include "server/conn/conn_tls.h"
 #include "server/bounds.h"
+#include "server/locality/locality.h"
 #include "server/request/request.h"
 #include "server/worker.h"
 
@@ -166,11 +167,10 @@ static bool make_room(struct worker *w)
     return false;
 }
 
-void conn_open(struct worker *w, struct listener *from, int fd)
+void conn_open(struct worker *w, const struct listen_conf *listen, int fd)
 {
     struct conn *c = NULL;
 
-    stats_add(&w->stats->accepted, 1);
     if (make_room(w))
         c = conn_alloc(w);
     if (c == NULL) {
@@ -183,7 +183,7 @@ void conn_open(struct worker *w, struct listener *from, int fd)
     c->magic = CONN_MAGIC;
     c->fd = fd;
     c->worker = w;
-    c->listen = from->conf;
+    c->listen = listen;
     c->transport = &transport_plain;
     c->number = next_number(w);
     c->start_ms = clock_mono_ms();
@@ -196,6 +196,8 @@ void conn_open(struct worker *w, struct listener *from, int fd)
     list_append(&w->conns, &c->node);
     list_append(&w->idle, &c->idle_node);
     w->nconns++;
+    handoff_count(w);
+    conn_find_way(c);
     conn_enter(c);
     conn_deadline(c, c->listen->names.fallback->client_header_timeout);
     if (c->listen->ssl)
@@ -203,6 +205,15 @@ void conn_open(struct worker *w, struct listener *from, int fd)
     else
         conn_start_receiving(c);
     conn_leave(c);
+}
+
+void conn_find_way(struct conn *c)
+{
+    struct locality *l = c->worker->handoff.setup.locality;
+
+    c->way = WAY_UNKNOWN;
+    if (l != NULL)
+        locality_way(l, c->fd, &c->way);
 }
 
 void conn_start_receiving(struct conn *c)
@@ -239,6 +250,7 @@ static void conn_destroy(struct conn *c)
     conn_tls_free(c);
     list_remove(&c->node);
     w->nconns--;
+    handoff_count(w);
     stats_add(&w->stats->active, -1);
     conn_free(c);
     worker_conn_gone(w);

@@ -9,11 +9,11 @@
 #include "lib/base/list.h"
 #include "lib/ring/op.h"
 #include "lib/ring/timer.h"
+#include "server/locality/way.h"
 #include "server/transport/transport.h"
 
 struct worker;
 struct request;
-struct listener;
 struct server_conf;
 struct tls;
 struct tls_facts;
@@ -103,6 +103,7 @@ struct conn {
     uint32_t linger_unsent;    // bytes it had left at the last look
     uint64_t taken;            // bytes the kernel took, of any kind: progress
     uint64_t pacing;           // bytes per second the socket is paced at, 0 none
+    struct way way;            // which interface its bytes leave by
     union {
         struct sockaddr sa;
         struct sockaddr_in in;
@@ -111,14 +112,16 @@ struct conn {
     struct conn *next_free;    // in the worker's pool
 };
 
-// Takes an accepted socket. It is closed when no connection can be made.
-void conn_open(struct worker *w, struct listener *from, int fd);
+// Takes a socket that was accepted at `listen`. It is closed when no connection can be made.
+void conn_open(struct worker *w, const struct listen_conf *listen, int fd);
 // Begins to close: the request, if any, ends here and is logged. Harmless when closing already.
 void conn_close(struct conn *c);
 // Asks an idle connection to go, or a busy one to go after its response.
 void conn_drain(struct conn *c);
 // The described response of c->request is to be sent.
 void conn_send_response(struct conn *c);
+// Finds c->way anew: interfaces changed.
+void conn_find_way(struct conn *c);
 // The request waits: request_resume() is called when the time is over, unless the client goes away.
 void conn_delay(struct conn *c, uint64_t delay_ms);
 // Brackets of every callback: the connection may close in between, but is destroyed only by the

@@ -273,6 +273,8 @@ static int set_internal(struct conf_apply *ap, const struct conf_directive *row,
     return 0;
 }
 
+static const struct conf_enum page_cache_uses[] = {{"keep", 0}, {"drop", 1}, {NULL, 0}};
+
 const struct conf_directive directives_files[] = {
     {.name = "root", .contexts = IN_HSLI, .args = CONF_ARGS_1, .set = set_root, AT_LOCATION(root),
      ELSE_NULL},
@@ -302,5 +304,7 @@ const struct conf_directive directives_files[] = {
      AT_LOCATION(sendfile), ELSE_INT(0)},
     {.name = "sendfile_max_chunk", .contexts = IN_HSL, .args = CONF_ARGS_1, .set = conf_set_size,
      AT_LOCATION(sendfile_max_chunk), ELSE_INT(2 << 20)},
+    {.name = "page_cache", .contexts = IN_HSL, .args = CONF_ARGS_1, .set = conf_set_enum,
+     AT_LOCATION(drop_behind), ELSE_INT(0), .aux = page_cache_uses},
     {.name = NULL},
 };

@@ -16,7 +16,6 @@
 #define TABLES "tables have the size they need"
 #define BODIES "request bodies are read and dropped"
 #define ARENAS "memory comes from arenas"
-#define PLACED "silos and their workers are bound to CPUs"
 #define PROXIES "nothing is proxied"
 #define BROWSERS "it is for browsers that are gone"
 #define SYSTEM "the system's resolver is asked, and only for OCSP responders"
@@ -96,7 +95,6 @@ const struct conf_directive directives_ignored[] = {
     IGNORED("msie_padding", BROWSERS),
     IGNORED("msie_refresh", BROWSERS),
     IGNORED("pcre_jit", "regular expressions are always compiled"),
-    IGNORED("worker_cpu_affinity", PLACED),
     IGNORED("worker_priority", "set it where the service is started"),
     IGNORED("worker_rlimit_core", "set it where the service is started"),
     IGNORED("timer_resolution", "time is read once for each turn of the loop"),

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include "lib/conf/value.h"
+#include "lib/file/replica.h"
 #include "lib/topo/topo.h"
 #include "server/directives/rows_priv.h"
 #include "server/process/report.h"
+#include "server/process/worker_cpus.h"
 
 static int set_user(struct conf_apply *ap, const struct conf_directive *row,
                     const struct conf_node *node, void *field)
@@ -113,6 +115,51 @@ static int set_silo(struct conf_apply *ap, const struct conf_directive *row,
     return 0;
 }
 
+// worker_cpu_affinity 0001 0010 0100 1000; worker_cpu_affinity auto [01010101];
+static int set_cpu_affinity(struct conf_apply *ap, const struct conf_directive *row,
+                            const struct conf_node *node, void *field)
+{
+    struct cpu_affinity **home = field, *a = arena_new(ap->arena, struct cpu_affinity);
+    char why[128];
+
+    (void)row;
+    if (*home != NULL)
+        return fail_duplicate(ap, node);
+    cpu_set_t *masks = arena_array(ap->arena, cpu_set_t, node->argc - 1);
+    if (a == NULL || masks == NULL)
+        return -ENOMEM;
+    a->masks = masks;
+    a->automatic = sv_eq(node->argv[1], SV("auto"));
+    if (a->automatic && node->argc > 3)
+        return conf_fail(ap->error, node, 0,
+                         "invalid number of arguments in \"worker_cpu_affinity\" directive");
+    for (unsigned i = a->automatic ? 2 : 1; i < node->argc; i++) {
+        if (worker_cpus_parse(node->argv[i], &masks[a->nmasks++], why, sizeof(why)) != 0)
+            return conf_fail(ap->error, node, 0, "%s", why);
+    }
+    *home = a;
+    return 0;
+}
+
+// silo_replica_memory 4g [anywhere];
+static int set_replica_memory(struct conf_apply *ap, const struct conf_directive *row,
+                              const struct conf_node *node, void *field)
+{
+    struct main_conf *main = container_of((int64_t *)field, struct main_conf, replica_memory);
+
+    (void)row;
+    if (main->replica_memory != CONF_UNSET)
+        return fail_duplicate(ap, node);
+    if (conf_offset(node->argv[1], &main->replica_memory) != 0)
+        return fail_value(ap, node, node->argv[1]);
+    if (main->replica_memory != 0 && main->replica_memory < REPLICA_CHUNK)
+        return conf_fail(ap->error, node, 0, "\"silo_replica_memory\" must be 0 or at least 1m");
+    main->replica_anywhere = node->argc == 3;
+    if (node->argc == 3 && !sv_eq(node->argv[2], SV("anywhere")))
+        return fail_parameter(ap, node, node->argv[2]);
+    return 0;
+}
+
 static int set_events(struct conf_apply *ap, const struct conf_directive *row,
                       const struct conf_node *node, void *field)
 {
@@ -130,10 +177,21 @@ static const struct conf_enum silo_modes[] = {
     {"auto", SILOS_AUTO}, {"node", SILOS_NODE}, {"l3", SILOS_L3}, {"none", SILOS_NONE}, {NULL, 0},
 };
 
+static const struct conf_enum silo_by_words[] = {
+    {"arrival", SILO_BY_ARRIVAL}, {"egress", SILO_BY_EGRESS}, {NULL, 0},
+};
+
+static const struct conf_enum steering_modes[] = {
+    {"auto", STEER_AUTO}, {"worker", STEER_WORKERS}, {"silo", STEER_SILOS}, {"off", STEER_OFF},
+    {NULL, 0},
+};
+
 const struct conf_directive directives_main[] = {
     {.name = "user", .contexts = IN_MAIN, .args = CONF_ARGS_1 | CONF_ARGS_2, .set = set_user},
     {.name = "worker_processes", .contexts = IN_MAIN, .args = CONF_ARGS_1,
      .set = set_worker_processes, AT_MAIN(worker_processes), ELSE_INT(1)},
+    {.name = "worker_cpu_affinity", .contexts = IN_MAIN, .args = CONF_ARGS_1MORE,
+     .set = set_cpu_affinity, AT_MAIN(cpu_affinity)},
     {.name = "worker_rlimit_nofile", .contexts = IN_MAIN, .args = CONF_ARGS_1,
      .set = conf_set_number, AT_MAIN(worker_rlimit_nofile), ELSE_INT(CONF_UNSET)},
     {.name = "worker_shutdown_timeout", .contexts = IN_MAIN, .args = CONF_ARGS_1,
@@ -151,6 +209,14 @@ const struct conf_directive directives_main[] = {
      AT_MAIN(silos), ELSE_INT(SILOS_AUTO), .aux = silo_modes},
     {.name = "silo", .contexts = IN_MAIN, .args = CONF_ARGS_1 | CONF_ARGS_2, .set = set_silo,
      AT_MAIN(silo_lines)},
+    {.name = "silo_by", .contexts = IN_MAIN, .args = CONF_ARGS_1, .set = conf_set_enum,
+     AT_MAIN(silo_by), ELSE_INT(SILO_BY_ARRIVAL), .aux = silo_by_words},
+    {.name = "steering", .contexts = IN_MAIN, .args = CONF_ARGS_1, .set = conf_set_enum,
+     AT_MAIN(steering), ELSE_INT(STEER_AUTO), .aux = steering_modes},
+    {.name = "egress_mark", .contexts = IN_MAIN, .args = CONF_ON_OFF, .set = conf_set_flag,
+     AT_MAIN(egress_mark), ELSE_INT(0)},
+    {.name = "silo_replica_memory", .contexts = IN_MAIN, .args = CONF_ARGS_1 | CONF_ARGS_2,
+     .set = set_replica_memory, AT_MAIN(replica_memory), ELSE_INT(0)},
     {.name = NULL},
 };
 

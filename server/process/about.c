@@ -58,6 +58,10 @@ static void print_usage(void)
     fprintf(stderr,
             "Usage: millrace [-?hvVtTq] [-s signal] [-p prefix]\n"
             "                [-e filename] [-c filename] [-g directives]\n"
+            "       millrace --topology [--json] [--root directory] [-c filename]\n"
+            "       millrace --status [--once] [--interval seconds] [--json] [-c filename]\n"
+            "       millrace --doctor [--apply | --undo] [--json] [--root directory]\n"
+            "       millrace --egress-rules [--apply | --undo] [--json]\n"
             "\n"
             "Options:\n"
             "  -?,-h         : this help\n"
@@ -71,6 +75,13 @@ static void print_usage(void)
             "  -e filename   : set error log file (default: " MILLRACE_ERROR_LOG_PATH ")\n"
             "  -c filename   : set configuration file (default: " MILLRACE_CONF_PATH ")\n"
             "  -g directives : set global directives out of configuration file\n"
+            "  --topology    : show the machine, the silos and how connections are steered\n"
+            "  --status      : show the counters of a running server\n"
+            "  --doctor      : look for what defeats locality or speed on this machine\n"
+            "  --egress-rules: show the tc rules that egress_mark needs\n"
+            "  --json        : as JSON, for programs\n"
+            "  --root dir    : another machine, captured below this directory\n"
+            "  --apply       : run the commands that are shown; --undo takes them back\n"
             "\n");
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Options may be written together ("-tq") and an option's argument may follow at once ("-cFILE")
-// or as the next word.
+// or as the next word. Long ones stand alone.
 #include "server/process/cmdline.h"
 
 #include <errno.h>
@@ -9,7 +9,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/process/cmdline_priv.h"
 #include "version.h"
+
+static const struct long_option long_options[] = {
+    {"topology", LONG_MODE, WITH(CMD_TOPOLOGY), 0, NULL},
+    {"status", LONG_MODE, WITH(CMD_STATUS), 0, NULL},
+    {"doctor", LONG_MODE, WITH(CMD_DOCTOR), 0, NULL},
+    {"egress-rules", LONG_MODE, WITH(CMD_EGRESS_RULES), 0, NULL},
+    {"json", LONG_FLAG,
+     WITH(CMD_TOPOLOGY) | WITH(CMD_STATUS) | WITH(CMD_DOCTOR) | WITH(CMD_EGRESS_RULES),
+     offsetof(struct cmdline, json), NULL},
+    {"root", LONG_TEXT, WITH(CMD_TOPOLOGY) | WITH(CMD_DOCTOR), offsetof(struct cmdline, root),
+     "directory name"},
+    {"apply", LONG_FLAG, WITH(CMD_DOCTOR) | WITH(CMD_EGRESS_RULES),
+     offsetof(struct cmdline, apply), NULL},
+    {"undo", LONG_FLAG, WITH(CMD_DOCTOR) | WITH(CMD_EGRESS_RULES),
+     offsetof(struct cmdline, undo), NULL},
+    {"once", LONG_FLAG, WITH(CMD_STATUS), offsetof(struct cmdline, once), NULL},
+    {"interval", LONG_SECONDS, WITH(CMD_STATUS), offsetof(struct cmdline, interval_ms),
+     "number of seconds"},
+};
+
+static const struct long_table long_table = {long_options, array_len(long_options)};
 
 // Options that are flags, by letter.
 static bool set_flag(struct cmdline *c, char letter)
@@ -114,11 +136,14 @@ int cmdline_parse(int argc, char *const argv[], struct cmdline *c, char *why, si
             snprintf(why, why_size, "invalid option: \"%s\"", argv[i]);
             return -EINVAL;
         }
-        rc = parse_word(argv, &i, c, why, why_size);
+        if (argv[i][1] == '-' && argv[i][2] != '\0')
+            rc = cmdline_parse_long(&long_table, argv, &i, c, why, why_size);
+        else
+            rc = parse_word(argv, &i, c, why, why_size);
         if (rc != 0)
             return rc;
     }
-    return 0;
+    return cmdline_check_long(&long_table, c, why, why_size);
 }
 
 static char *join(const char *prefix, const char *path)

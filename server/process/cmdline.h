@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The command line, option for option as nginx has it, and the paths that follow from it. Pure:
-// opens nothing and prints nothing.
+// The command line, option for option as nginx has it, long options beside them for what nginx has
+// not, and the paths that follow. Pure: opens nothing and prints nothing.
 #pragma once
 
 #include <stdbool.h>
@@ -9,12 +9,28 @@
 
 #include "lib/base/compiler.h"
 
+// What to do instead of serving; one row of the table in cmdline.c each.
+enum cmdline_mode {
+    CMD_SERVE,
+    CMD_TOPOLOGY,
+    CMD_STATUS,
+    CMD_DOCTOR,
+    CMD_EGRESS_RULES,
+    CMD_MODES, // how many
+};
+
 struct cmdline {
     bool version, help, configure; // -v, -h or -?, -V
     bool test, dump, quiet;        // -t, -T, -q
     // As given, borrowed from argv; NULL when not given.
     const char *prefix, *error_log, *conf_file, *globals;
     const char *signal; // stop, quit, reopen or reload
+
+    enum cmdline_mode mode;
+    // Long options that go with modes.
+    bool json, apply, undo, once;
+    const char *root;
+    unsigned interval_ms; // 0: not given
 };
 
 // 0, or -EINVAL with what is wrong in `why`, in nginx's words and without a newline.

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/topo/machine.h"
+#include "lib/topo/topo.h"
 #include "server/config/config.h"
 #include "server/config/http_conf.h"
 #include "server/limits/zone.h"
@@ -13,6 +15,7 @@
 #include "server/process/preflight.h"
 #include "server/process/privileges.h"
 #include "server/process/report.h"
+#include "server/report/topology.h"
 #include "server/tls/cache_zones.h"
 #include "server/tls/contexts.h"
 #include "server/tls/kernel_support.h"
@@ -35,7 +38,64 @@ static int find_identity(struct generation *g)
 
     if (rc != 0)
         report(LOG_LEVEL_EMERG, err, "%s", why);
+    g->identity.keep_net_raw = g->config->main.egress_mark != 0;
     return rc;
+}
+
+// What the plan came to, for the log that is opened after it.
+struct plan_notes {
+    char *text; // lines, each with its end
+    size_t n;
+    FILE *out;
+};
+
+static void note_line(void *context, const char *text)
+{
+    fprintf(((struct plan_notes *)context)->out, "%s\n", text);
+}
+
+static void describe_plan(struct generation *g, const struct machine *m, const struct topo *t)
+{
+    struct plan_notes notes = {.out = open_memstream(&notes.text, &notes.n)};
+
+    if (notes.out == NULL)
+        return;
+    topology_describe_plan(m, t, &g->plan, note_line, &notes);
+    if (fclose(notes.out) == 0)
+        g->notes = notes.text;
+    else
+        free(notes.text);
+}
+
+// Some containers have no sysfs: the plan can do without, but nothing is known to describe.
+static int make_plan(struct generation *g)
+{
+    struct machine machine;
+    struct topo topo;
+    int rc;
+
+    if (machine_load(&machine, NULL) != 0)
+        return plan_make(&g->config->main, &g->plan);
+    rc = topo_load_machine(&topo, &machine);
+    if (rc == 0) {
+        rc = plan_make_on(&topo, &g->config->main, &g->plan);
+        if (rc == 0)
+            describe_plan(g, &machine, &topo);
+        topo_destroy(&topo);
+    }
+    machine_free(&machine);
+    return rc;
+}
+
+void generation_log_plan(struct generation *g)
+{
+    char *save = NULL;
+
+    for (char *line = g->notes != NULL ? strtok_r(g->notes, "\n", &save) : NULL; line != NULL;
+         line = strtok_r(NULL, "\n", &save))
+        log_notice(0, "%s", line);
+    free(g->notes);
+    g->notes = NULL;
 }
 
 static int open_logs(struct generation *g)
@@ -70,6 +130,14 @@ static int check_ring(struct generation *g)
     return rc;
 }
 
+// A single worker has nobody to give connections to.
+static int open_exchange(struct generation *g)
+{
+    if (g->config->main.silos == SILOS_NONE || g->plan.workers < 2)
+        return 0;
+    return exchange_open(&g->exchange, g->plan.workers, g->plan.count);
+}
+
 static bool listens_with_tls(const struct http_conf *http)
 {
     const struct listen_conf *l = http != NULL ? http->listens : NULL;
@@ -100,7 +168,9 @@ static int make(struct generation *g, const char *prefix, struct listeners *list
     g->pid_path = generation_pid_path(g->config, prefix);
     rc = g->pid_path == NULL ? -ENOMEM : find_identity(g);
     if (rc == 0)
-        rc = plan_make(&g->config->main, &g->plan);
+        rc = make_plan(g);
+    if (rc == 0)
+        rc = worker_cpus_make(g->config->main.cpu_affinity, &g->plan, &g->cpus);
     if (rc == 0)
         rc = open_logs(g);
     if (rc == 0 && use != GENERATION_RELOAD)
@@ -114,6 +184,8 @@ static int make(struct generation *g, const char *prefix, struct listeners *list
     // A reload need not ask again: silos of the configuration before have their rings.
     if (rc == 0 && use != GENERATION_RELOAD)
         rc = check_ring(g);
+    if (rc == 0 && use != GENERATION_TEST)
+        rc = open_exchange(g);
     // Last, because this is what others see.
     if (rc == 0 && use == GENERATION_TEST)
         rc = listeners_probe(g->config->http);
@@ -144,8 +216,11 @@ int generation_make(struct generation *g, struct config *config, const char *pre
 
 void generation_free(struct generation *g)
 {
+    exchange_close(&g->exchange);
+    worker_cpus_free(&g->cpus);
     plan_free(&g->plan);
     free(g->pid_path);
+    free(g->notes);
     if (g->config != NULL) {
         log_files_close(g->config);
         if (g->config->http != NULL)

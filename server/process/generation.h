@@ -6,9 +6,11 @@
 
 #include <stdbool.h>
 
+#include "server/locality/exchange.h"
 #include "server/process/listeners.h"
 #include "server/process/plan.h"
 #include "server/process/privileges.h"
+#include "server/process/worker_cpus.h"
 
 struct config;
 struct log_sink;
@@ -18,8 +20,11 @@ struct generation {
     struct config *config; // owned
     struct identity identity;
     struct plan plan;
+    struct worker_cpus cpus;
+    struct exchange exchange;
     struct log_sink *sinks; // of the main error log; in the configuration's arena
     char *pid_path;
+    char *notes; // what the plan came to, until it is logged; malloc'd
 };
 
 enum generation_use { GENERATION_START, GENERATION_RELOAD, GENERATION_TEST };
@@ -31,6 +36,8 @@ enum generation_use { GENERATION_START, GENERATION_RELOAD, GENERATION_TEST };
 must_check int generation_make(struct generation *g, struct config *config, const char *prefix,
                                struct listeners *listeners, struct tls_ticket_keys *tickets,
                                enum generation_use use);
+// Says in the log what the silos are and what is odd about the machine, once.
+void generation_log_plan(struct generation *g);
 // Closes its logs, zones and TLS contexts and frees all. The listeners are not touched.
 void generation_free(struct generation *g);
 

@@ -357,6 +357,19 @@ void listeners_close(struct listeners *l, bool unlink_paths, bool parent_lives)
     }
 }
 
+void listeners_each_tcp(const struct listeners *l,
+                        void (*fn)(void *ctx, const struct net_address *address, const int *fds,
+                                   unsigned nfds),
+                        void *ctx)
+{
+    list_each(it, &l->groups) {
+        const struct group *g = container_of(it, struct group, node);
+
+        if (g->address.sa.sa_family != AF_UNIX)
+            fn(ctx, &g->address, g->fds.at, (unsigned)g->fds.n);
+    }
+}
+
 int listeners_list(const struct listeners *l, struct fd_list *list)
 {
     list_each(it, &l->groups) {

@@ -13,6 +13,7 @@
 
 struct http_conf;
 struct fd_list;
+struct net_address;
 
 struct listeners {
     struct list groups; // one for each address
@@ -47,6 +48,12 @@ void listeners_commit(struct listeners *l);
 // Closes all. `unlink_paths`: also removes the paths of Unix sockets. `parent_lives`: the binary
 // that gave us inherited sockets still runs, so their paths stay.
 void listeners_close(struct listeners *l, bool unlink_paths, bool parent_lives);
+
+// Calls `fn` for each TCP address with its sockets, in the order in which they were bound.
+void listeners_each_tcp(const struct listeners *l,
+                        void (*fn)(void *ctx, const struct net_address *address, const int *fds,
+                                   unsigned nfds),
+                        void *ctx);
 
 // Every descriptor, for the next binary. 0 or -ENOMEM.
 must_check int listeners_list(const struct listeners *l, struct fd_list *list);

@@ -87,7 +87,7 @@ static void read_ready(struct silo_process *s)
 
     // The end of the socket is the end of the silo; SIGCHLD says more about that.
     if (read(s->control, &byte, 1) == 1 && byte == SILO_READY) {
-        s->state = SILO_SERVING;
+        master_silo_state(s, SILO_SERVING);
     } else {
         close(s->control);
         s->control = -1;

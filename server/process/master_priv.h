@@ -32,6 +32,8 @@ struct silo_process {
     const struct plan_silo *plan; // of that generation
     struct stats **stats;         // nstats slots, one for each worker
     unsigned nstats;
+    unsigned index;               // in its generation's plan
+    unsigned restarts;            // in place of one that died
     uint64_t started_ms, respawn_at;
     struct respawn respawn;
 };
@@ -60,6 +62,8 @@ struct master {
 uint64_t master_now(void); // milliseconds, CLOCK_MONOTONIC
 
 // master_silo.c
+// Sets a silo's state, and says it in the shared counters while it is the one with its number.
+void master_silo_state(struct silo_process *s, enum silo_state state);
 // Starts the silos of a generation. 0 or -errno with a line logged.
 must_check int master_start_silos(struct master *m, struct generation *g);
 // Sends a signal to all silos; with `g`, to those of that generation.
@@ -82,6 +86,9 @@ void master_reload(struct master *m);
 // Commits or gives up `next` when it is time.
 void master_settle(struct master *m);
 void master_give_up_next(struct master *m);
+
+// master_steer.c: connections are steered to the silos of the current generation.
+void master_steer(struct master *m);
 
 // master_single.c: master_process off. Exit code.
 int master_run_single(struct master *m);

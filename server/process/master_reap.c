@@ -32,16 +32,19 @@ static void log_end(const char *what, pid_t pid, int status)
         log_notice(0, "%s %d exited with code %d", what, pid, WEXITSTATUS(status));
 }
 
-static void replace(struct master *m, struct silo_process *s)
+// One that could not begin where it could before (memory, descriptors) is given the longest pause:
+// connections wait at its sockets, and nobody else accepts there.
+static void replace(struct silo_process *s, bool fatal)
 {
     uint64_t now = master_now();
     uint64_t delay = respawn_delay(&s->respawn, now - s->started_ms);
 
-    s->state = SILO_PAUSING;
+    if (fatal)
+        delay = RESPAWN_MAX_MS;
+    master_silo_state(s, SILO_PAUSING);
     s->respawn_at = now + delay;
     if (delay > 0)
         log_notice(0, "the silo process is started again in %u ms", (unsigned)delay);
-    (void)m;
 }
 
 static void silo_ended(struct master *m, struct silo_process *s, int status)
@@ -59,13 +62,13 @@ static void silo_ended(struct master *m, struct silo_process *s, int status)
     // The first start either succeeds as a whole or is none.
     if (g == m->next && (fatal || (m->current == NULL && was_starting)))
         m->failed = true;
-    if (fatal) {
+    if (fatal && g != m->current) {
         log_alert(0, "silo process %d exited with fatal code %d and cannot be respawned", pid,
                   SILO_FATAL);
         master_silo_free(s);
         return;
     }
-    replace(m, s);
+    replace(s, fatal);
 }
 
 static void binary_ended(struct master *m)

@@ -98,6 +98,7 @@ static void commit(struct master *m)
     log_files_take_stderr(m->current->config);
     master_drain_silos(m, m->current);
     listeners_commit(&m->listeners);
+    master_steer(m);
     generation_delete(old);
     report_started();
     m->started = true;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/topo/topo.h"
 #include "server/config/http_conf.h"
 #include "server/limits/zone.h"
 #include "server/process/master_priv.h"
@@ -30,6 +31,7 @@ static struct silo_process *silo_new(struct master *m, struct generation *g, uns
         return NULL;
     s->generation = g;
     s->plan = &g->plan.silos[i];
+    s->index = i;
     s->control = -1;
     s->nstats = s->plan->workers;
     list_append(&m->silos, &s->node);
@@ -61,7 +63,9 @@ static _Noreturn void silo_child(struct master *m, struct silo_process *s, int c
     struct silo_setup setup = {
         .config = s->generation->config,
         .plan = s->plan,
-        .workers = s->generation->plan.workers,
+        .silos = &s->generation->plan,
+        .exchange = &s->generation->exchange,
+        .cpus = &s->generation->cpus,
         .stats = s->stats,
         .identity = &s->generation->identity,
         .control = control,
@@ -69,12 +73,31 @@ static _Noreturn void silo_child(struct master *m, struct silo_process *s, int c
     };
 
     leave_master(m);
-    listeners_keep(&m->listeners, setup.config->http, setup.workers, s->plan->first,
+    stats_leave();
+    listeners_keep(&m->listeners, setup.config->http, setup.silos->workers, s->plan->first,
                    s->plan->workers);
+    exchange_keep(setup.exchange, s->plan->first, s->plan->workers);
     log_use(s->generation->sinks);
     report_started();
     proctitle_set("silo process");
     exit(silo_run(&setup));
+}
+
+static const enum stats_silo_state shown[] = {
+    [SILO_STARTING] = STATS_SILO_STARTING, [SILO_SERVING] = STATS_SILO_UP,
+    [SILO_DRAINING] = STATS_SILO_DRAINING, [SILO_PAUSING] = STATS_SILO_PAUSING};
+
+// One that drains for a reload shares its number with the one that takes its place.
+void master_silo_state(struct silo_process *s, enum silo_state state)
+{
+    char cpus[64];
+
+    s->state = state;
+    if (s->generation == NULL)
+        return;
+    topo_format_cpus(&s->plan->cpus, cpus, sizeof(cpus));
+    stats_describe_silo(s->index, s->plan->node, cpus);
+    stats_silo_state(s->index, shown[state], s->pid, s->restarts);
 }
 
 static void claim_stats(struct silo_process *s)
@@ -83,6 +106,7 @@ static void claim_stats(struct silo_process *s)
         s->stats[i] = stats_claim();
         if (s->stats[i] == NULL)
             s->stats[i] = stats_shared();
+        stats_place(s->stats[i], s->index);
     }
 }
 
@@ -99,10 +123,10 @@ static int silo_start(struct master *m, struct silo_process *s)
     claim_stats(s);
     s->control = ends[0];
     s->started_ms = master_now();
-    s->state = SILO_STARTING;
     s->pid = fork();
     if (s->pid == 0)
         silo_child(m, s, ends[1]);
+    master_silo_state(s, SILO_STARTING);
     close(ends[1]);
     if (s->pid < 0) {
         int err = errno;
@@ -120,6 +144,7 @@ static int silo_start(struct master *m, struct silo_process *s)
 int master_start_silos(struct master *m, struct generation *g)
 {
     log_notice(0, "start silo processes");
+    generation_log_plan(g);
     for (unsigned i = 0; i < g->plan.count; i++) {
         struct silo_process *s = silo_new(m, g, i);
         int rc = s == NULL ? -ENOMEM : silo_start(m, s);
@@ -136,6 +161,8 @@ int master_start_silos(struct master *m, struct generation *g)
 void master_silo_ended(struct master *m, struct silo_process *s)
 {
     (void)m;
+    if (s->generation != NULL)
+        exchange_silo_ended(&s->generation->exchange, s->plan->first, s->plan->workers);
     if (s->control >= 0)
         close(s->control);
     s->control = -1;
@@ -185,9 +212,10 @@ void master_respawn_due(struct master *m)
 
         if (s->state != SILO_PAUSING || s->respawn_at > now)
             continue;
+        s->restarts++;
         if (silo_start(m, s) != 0) {
             log_alert(0, "could not respawn silo process");
-            s->state = SILO_PAUSING;
+            master_silo_state(s, SILO_PAUSING);
             s->respawn_at = now + respawn_delay(&s->respawn, 0);
         }
     }

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -89,8 +91,32 @@ static void empty_bounding_set(void)
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
+// After setuid(2) with PR_SET_KEEPCAPS, which leaves everything permitted. What cannot be reduced
+// must not go on.
+static int keep_net_raw_alone(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+    uint32_t kept;
+
+    if (syscall(SYS_capget, &head, sets) != 0)
+        return failed("capget", 0);
+    kept = sets[0].permitted & 1u << CAP_NET_RAW;
+    memset(sets, 0, sizeof(sets));
+    sets[0].permitted = sets[0].effective = kept;
+    if (syscall(SYS_capset, &head, sets) != 0)
+        return failed("capset", 0);
+    prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+    if (kept == 0)
+        log_warn(0, "egress_mark: CAP_NET_RAW was not there to be kept, nothing is marked");
+    return 0;
+}
+
 int privileges_drop(const struct identity *id)
 {
+    bool keep = id->keep_net_raw && id->uid != 0;
+    int rc;
+
     if (!id->drop)
         return 0;
     if (setgid(id->gid) != 0)
@@ -99,8 +125,13 @@ int privileges_drop(const struct identity *id)
         log_emerg(errno, "initgroups(%s, %u) failed", id->user, id->gid);
     if (id->uid != 0)
         empty_bounding_set();
+    if (keep)
+        prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
     if (setuid(id->uid) != 0)
         return failed("setuid", id->uid);
+    rc = keep ? keep_net_raw_alone() : 0;
+    if (rc != 0)
+        return rc;
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     // The change of user took this away, and with it core dumps and a look by a debugger.
     if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)

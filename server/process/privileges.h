@@ -19,6 +19,9 @@ struct identity {
     uid_t uid;
     gid_t gid;
     char user[64]; // for initgroups(3)
+    // `egress_mark on`: CAP_NET_RAW stays, which SO_MARK asks for (Linux 5.17; before it was
+    // CAP_NET_ADMIN, which nobody gets). It allows raw sockets too: hence only when asked for.
+    bool keep_net_raw;
 };
 
 // 0; -ENOENT with `why` ("getpwnam(\"x\") failed") and *err, an errno value or 0.

@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "server/locality/locality.h"
 #include "server/process/environment.h"
 #include "server/process/proctitle.h"
 #include "server/process/signals.h"
@@ -75,6 +76,34 @@ static void start_stapler(struct silo *s)
 
     if (rc != 0)
         log_alert(-rc, "could not start the stapler");
+}
+
+// On the locality's thread: the silo's own passes it on.
+static void find_ways(void *ctx)
+{
+    struct silo *s = ctx;
+
+    atomic_store(&s->ways_changed, true);
+    (void)eventfd_write(s->event_fd, 1);
+}
+
+// Without it connections are served where they are accepted.
+static void start_locality(struct silo *s)
+{
+    const struct silo_setup *setup = s->setup;
+    struct locality_setup l = {
+        .conf = &setup->config->main,
+        .plan = setup->silos,
+        .exchange = setup->exchange,
+        .silo = (unsigned)(setup->plan - setup->silos->silos),
+        .sinks = log_current(),
+        .egress_changed = find_ways,
+        .ctx = s,
+    };
+    int rc = locality_start(&l, &s->locality);
+
+    if (rc != 0)
+        log_alert(-rc, "connections cannot be placed");
 }
 
 static void begin_drain(struct silo *s)
@@ -152,6 +181,7 @@ int silo_run(const struct silo_setup *setup)
 
     if (become(setup) != 0 || open_descriptors(&s) != 0)
         return SILO_FATAL;
+    start_locality(&s);
     if (silo_crew_start(&s) != 0) {
         s.exit_code = SILO_FATAL;
         s.stop = true;
@@ -160,12 +190,15 @@ int silo_run(const struct silo_setup *setup)
     }
     while (s.running > 0) {
         silo_crew_turn(&s);
+        if (atomic_exchange(&s.ways_changed, false))
+            silo_crew_command(&s, WORKER_FIND_WAYS);
         announce(&s);
         if (s.running > 0)
             wait_for_event(&s);
     }
     log_notice(0, "exiting");
     stapler_free(s.stapler);
+    locality_stop(s.locality);
     silo_crew_free(&s);
     close(s.event_fd);
     close(s.signal_fd);

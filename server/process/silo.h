@@ -9,6 +9,8 @@
 #include "server/process/privileges.h"
 
 struct config;
+struct exchange;
+struct worker_cpus;
 struct stats;
 
 #define SILO_READY 'R' // the one byte a silo writes to `control`
@@ -16,8 +18,10 @@ struct stats;
 
 struct silo_setup {
     struct config *config;
-    const struct plan_silo *plan;
-    unsigned workers;            // of all silos together
+    const struct plan_silo *plan; // this silo's
+    const struct plan *silos;     // all of them
+    struct exchange *exchange;    // between them
+    const struct worker_cpus *cpus;
     struct stats *const *stats;  // one for each worker of this silo
     const struct identity *identity;
     int control;                 // socket to the master; -1 without one (master_process off)

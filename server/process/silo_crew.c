@@ -12,6 +12,7 @@
 #include "lib/base/check.h"
 #include "server/process/listeners.h"
 #include "server/process/silo_priv.h"
+#include "server/process/worker_cpus.h"
 
 static void crew_set(struct crew *c, atomic_bool *flag)
 {
@@ -34,6 +35,7 @@ static void *crew_thread(void *ctx)
 
     snprintf(name, sizeof(name), "worker %u", c->silo->setup->plan->first + c->setup.index);
     pthread_setname_np(pthread_self(), name);
+    worker_cpus_bind(c->silo->setup->cpus, c->silo->setup->plan->first + c->setup.index);
     c->result = worker_run(c->worker, &c->setup, on_ready, c);
     crew_set(c, &c->ended);
     return NULL;
@@ -43,9 +45,9 @@ static void *crew_thread(void *ctx)
 static int take_fd(const struct listen_conf *l, const struct silo_setup *setup, unsigned worker,
                    unsigned i)
 {
-    int fd = l->fds[listeners_share_at(l->nfds, setup->workers, worker, i)];
+    int fd = l->fds[listeners_share_at(l->nfds, setup->silos->workers, worker, i)];
 
-    return l->nfds < setup->workers ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : fd;
+    return l->nfds < setup->silos->workers ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : fd;
 }
 
 // Puts together which sockets the worker accepts from, and for which listen_conf each of them is.
@@ -57,7 +59,7 @@ static int crew_listeners(struct crew *c, const struct silo_setup *setup, unsign
     int *fds;
 
     for (struct listen_conf *l = http != NULL ? http->listens : NULL; l != NULL; l = l->next)
-        total += listeners_share(l->nfds, setup->workers, worker);
+        total += listeners_share(l->nfds, setup->silos->workers, worker);
     fds = calloc(total + 1, sizeof(*fds));
     confs = calloc(total + 1, sizeof(*confs));
     c->setup.listen_fds = fds;
@@ -66,7 +68,7 @@ static int crew_listeners(struct crew *c, const struct silo_setup *setup, unsign
     if (fds == NULL || confs == NULL)
         return -ENOMEM;
     for (struct listen_conf *l = http != NULL ? http->listens : NULL; l != NULL; l = l->next) {
-        unsigned share = listeners_share(l->nfds, setup->workers, worker);
+        unsigned share = listeners_share(l->nfds, setup->silos->workers, worker);
 
         for (unsigned i = 0; i < share; i++, at++) {
             confs[at] = l;
@@ -86,35 +88,55 @@ static int crew_prepare(struct silo *s, unsigned i)
     c->silo = s;
     c->setup.connection_counter = &s->connections;
     c->setup.config = setup->config;
+    c->setup.cpus = &setup->plan->cpus;
     c->setup.index = i;
     c->setup.stats = setup->stats[i];
+    c->setup.handoff = (struct handoff_setup){.locality = s->locality,
+                                              .first = setup->plan->first,
+                                              .crew = s->workers};
     c->worker = aligned_alloc(64, (sizeof(*c->worker) + 63) / 64 * 64);
     if (c->worker == NULL)
         return -ENOMEM;
     memset(c->worker, 0, sizeof(*c->worker));
+    s->workers[i] = c->worker;
     return crew_listeners(c, setup, setup->plan->first + i);
+}
+
+// All before the first runs: they know each other.
+static int crew_prepare_all(struct silo *s)
+{
+    unsigned n = s->setup->plan->workers;
+
+    s->crew = calloc(n, sizeof(*s->crew));
+    s->workers = calloc(n, sizeof(struct worker *));
+    if (s->crew == NULL || s->workers == NULL)
+        return -ENOMEM;
+    for (; s->ncrew < n; s->ncrew++) {
+        int rc = crew_prepare(s, s->ncrew);
+
+        s->crew[s->ncrew].joined = true; // until it runs
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
 }
 
 int silo_crew_start(struct silo *s)
 {
-    s->crew = calloc(s->setup->plan->workers, sizeof(*s->crew));
-    if (s->crew == NULL)
-        return -ENOMEM;
-    for (; s->ncrew < s->setup->plan->workers; s->ncrew++) {
-        struct crew *c = &s->crew[s->ncrew];
-        int rc = crew_prepare(s, s->ncrew);
+    int rc = crew_prepare_all(s);
 
-        if (rc == 0)
-            rc = -pthread_create(&c->thread, NULL, crew_thread, c);
-        if (rc != 0) {
-            log_alert(-rc, "could not start worker %u", s->ncrew);
-            c->joined = true;
-            s->ncrew++;
-            return rc;
-        }
+    for (unsigned i = 0; rc == 0 && i < s->ncrew; i++) {
+        struct crew *c = &s->crew[i];
+
+        rc = -pthread_create(&c->thread, NULL, crew_thread, c);
+        if (rc != 0)
+            break;
+        c->joined = false;
         s->running++;
     }
-    return 0;
+    if (rc != 0)
+        log_alert(-rc, "could not start worker %u", s->running);
+    return rc;
 }
 
 static void crew_ended(struct silo *s, struct crew *c)
@@ -182,5 +204,6 @@ void silo_crew_free(struct silo *s)
         free((void *)c->setup.listen_confs);
         free(c->worker);
     }
+    free(s->workers);
     free(s->crew);
 }

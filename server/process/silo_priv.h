@@ -10,6 +10,7 @@
 #include "server/process/silo.h"
 #include "server/worker.h"
 
+struct locality;
 struct stapler;
 
 // One worker and its thread. Only the atomics are shared between that thread and the silo's own.
@@ -28,11 +29,14 @@ struct silo {
     const struct silo_setup *setup;
     struct crew *crew;
     struct stapler *stapler; // NULL: nothing to staple
+    struct locality *locality; // NULL: connections stay where they are accepted
+    struct worker **workers;   // of the crew
     uint64_t connections; // *N of the log, for all workers
     unsigned ncrew, running, ready;
     int event_fd;   // a thread changed its state
     int signal_fd;
     bool drain, stop;
+    atomic_bool ways_changed; // which interfaces connections leave by
     bool announced; // SILO_READY has been written
     int exit_code;
 };

@@ -17,6 +17,7 @@
 #include "server/log/log_writer.h"
 #include "server/phases/phases.h"
 #include "server/vars/vars.h"
+#include "server/transport/dropping.h"
 #include "server/worker.h"
 
 #define FREE_REQUESTS_MAX 256
@@ -77,6 +78,7 @@ void request_end(struct request *r)
         access_log_write(r);
     limit_conn_leave(r);
     request_drop_file(r);
+    dropping_end(r);
     file_put(&w->files, r->response.file);
     arena_reset(&r->arena);
     r->magic = 0;

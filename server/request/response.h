@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "lib/base/sv.h"
+#include "lib/file/drop.h"
 
 struct open_file;
 struct request;
@@ -44,6 +45,9 @@ struct response {
     // File bytes that a fetch has just made resident; sent without asking again, because some file
     // systems never say so.
     uint64_t fetched_from, fetched_to;
+
+    struct drop_behind drop;   // of what the fetches brought in (page_cache drop)
+    bool fetched_any, mostly_cold; // at the first fetch, less than half of the rest was resident
 
     // Accounting, kept by the transport.
     uint64_t header_bytes, sent_bytes; // sent_bytes: header included

@@ -10,6 +10,7 @@
 #include "server/conn/conn.h"
 #include "server/request/head.h"
 #include "server/request/request.h"
+#include "server/transport/source.h"
 #include "server/worker.h"
 
 enum transport_result transport_failed(struct conn *c, int err, const char *call)
@@ -49,11 +50,34 @@ void body_consume(struct response *s, uint64_t n)
     }
 }
 
+// The read-ahead of the look that found nothing is on its way, so some of it always looks resident.
+static bool mostly_cold(const struct slice *s)
+{
+    uint64_t resident;
+
+    return file_resident_bytes(s->file->fd, s->off, s->len, &resident) != 0 ||
+           resident < s->len / 2;
+}
+
+void body_will_fetch(struct conn *c, const struct slice *s, uint64_t len)
+{
+    struct response *r = &c->request->response;
+
+    if (!c->request->location->drop_behind)
+        return;
+    if (!r->fetched_any)
+        r->mostly_cold = mostly_cold(s);
+    r->fetched_any = true;
+    if (r->mostly_cold)
+        drop_fetched(&r->drop, s->off, min_of(len, s->len));
+}
+
 enum transport_result body_fetch(struct conn *c, const struct slice *s, uint64_t len)
 {
     struct worker *w = c->worker;
 
     stats_add(&w->stats->cold_reads, 1);
+    body_will_fetch(c, s, min_of(len, (uint64_t)RESIDENCY_FETCH_MAX));
     int rc = file_fetch(&w->ring, &c->fetch, s->file->fd, s->off,
                         (unsigned)min_of(len, (uint64_t)RESIDENCY_FETCH_MAX));
     return rc == 0 ? TRANSPORT_FILE : transport_failed(c, -rc, "io_uring read");
@@ -73,13 +97,36 @@ static bool is_small_file(const struct response *s, uint64_t small)
            body->len <= small && body_fetched(s, body->off) == 0;
 }
 
+// All of a slice, from one source after the other. As file_read_cached().
+static ssize_t read_cached(struct conn *c, const struct slice *s, char *out)
+{
+    struct slice part = *s;
+    size_t done = 0;
+
+    while (part.len != 0) {
+        struct body_source src;
+
+        body_source_open(c, &part, part.len, &src);
+        ssize_t n = file_read_cached(src.fd, out + done, src.len, src.off);
+        body_source_close(c, &part, &src, n > 0 ? (uint64_t)n : 0, true);
+        if (n < 0)
+            return n;
+        done += (size_t)n;
+        if ((uint64_t)n < src.len)
+            break;
+        part.off += (uint64_t)n;
+        part.len -= (uint64_t)n;
+    }
+    return (ssize_t)done;
+}
+
 // The body of a small file is read right behind the head. A miss is fetched first; nothing has been
 // sent then.
 static enum transport_result read_small(struct conn *c, size_t head, bool *done)
 {
     struct response *s = &c->request->response;
     struct slice *body = s->body;
-    ssize_t n = file_read_cached(body->file->fd, c->worker->scratch + head, body->len, body->off);
+    ssize_t n = read_cached(c, body, c->worker->scratch + head);
 
     *done = false;
     // Fewer bytes than asked for: the rest is not resident, or the file has become shorter. Some

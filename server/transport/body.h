@@ -33,6 +33,9 @@ must_check enum transport_result front_make(struct conn *c, uint64_t small, stru
 void body_consume(struct response *s, uint64_t n);
 // Brings the part of the file that is sent next into the page cache: TRANSPORT_FILE or _ERROR.
 must_check enum transport_result body_fetch(struct conn *c, const struct slice *s, uint64_t len);
+// The next `len` bytes of a slice are about to be fetched: with page_cache drop, what was not
+// resident leaves the page cache again behind the response.
+void body_will_fetch(struct conn *c, const struct slice *s, uint64_t len);
 // How many bytes from `off` on were fetched just now.
 uint64_t body_fetched(const struct response *s, uint64_t off);
 // Bytes that may go before others have their turn.

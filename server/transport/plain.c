@@ -16,6 +16,7 @@
 #include "server/conn/conn.h"
 #include "server/request/request.h"
 #include "server/transport/body.h"
+#include "server/transport/source.h"
 #include "server/worker.h"
 
 #define IOV_MAX_PARTS 8
@@ -106,7 +107,7 @@ static enum transport_result send_extent(struct conn *c, uint64_t room, uint64_t
     struct request *r = c->request;
     struct slice *s = r->response.body;
     uint64_t len = min_of(s->len, room), ready = body_fetched(&r->response, s->off);
-    off_t off = (off_t)s->off;
+    struct body_source src;
 
     // A response that had to wait once goes on through the ring: probes at a distance might step
     // over pages that are still being read, and sendfile would wait for those.
@@ -116,9 +117,13 @@ static enum transport_result send_extent(struct conn *c, uint64_t room, uint64_t
     else if (cold || !extent_resident(&c->worker->ring.features, s->file, s->off, len,
                                       clock_mono_ms()))
         return body_fetch(c, s, len);
-    ssize_t n = sys->sendfile(c->fd, s->file->fd, &off, len);
+    body_source_open(c, s, len, &src);
+    off_t off = (off_t)src.off;
+    ssize_t n = sys->sendfile(c->fd, src.fd, &off, src.len);
+    int err = errno;
+    body_source_close(c, s, &src, n > 0 ? (uint64_t)n : 0, c->transport == &transport_kernel);
     if (n < 0)
-        return transport_not_sent(c, errno, "sendfile()");
+        return transport_not_sent(c, err, "sendfile()");
     if (n == 0) {
         request_log(r, LOG_LEVEL_ALERT, 0, "file was truncated while it was being sent");
         return TRANSPORT_ERROR;
@@ -126,7 +131,7 @@ static enum transport_result send_extent(struct conn *c, uint64_t room, uint64_t
     account(c, (size_t)n);
     body_consume(&r->response, (uint64_t)n);
     *sent_bytes = (uint64_t)n;
-    return (uint64_t)n == len ? TRANSPORT_DONE : TRANSPORT_AGAIN;
+    return (uint64_t)n == src.len ? TRANSPORT_DONE : TRANSPORT_AGAIN;
 }
 
 static enum transport_result plain_send(struct conn *c)

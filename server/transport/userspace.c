@@ -15,6 +15,7 @@
 #include "server/request/request.h"
 #include "server/transport/body.h"
 #include "server/transport/records.h"
+#include "server/transport/source.h"
 #include "server/worker.h"
 
 #define READ_PART (64u << 10) // bytes of a file between page cache and records: stays in the cache
@@ -71,6 +72,7 @@ static enum transport_result read_cold(struct conn *c, const struct slice *s)
         c->cold = record_buffer_take(w);
     if (c->cold == NULL)
         return transport_failed(c, ENOMEM, "malloc()");
+    body_will_fetch(c, s, RECORD_BATCH);
     int rc = ring_read(&w->ring, &c->fetch, s->file->fd, c->cold,
                        (unsigned)min_of(s->len, (uint64_t)RECORD_BATCH), s->off);
     return rc == 0 ? TRANSPORT_FILE : transport_failed(c, -rc, "io_uring read");
@@ -87,6 +89,9 @@ static enum transport_result seal_cold(struct conn *c, uint64_t most, uint64_t r
 {
     const struct response *s = &c->request->response;
     size_t n = (size_t)min_of(min_of(s->body->len, most), ready);
+    struct body_source src = {.fd = s->body->file->fd, .off = s->body->off, .page_node = -1};
+
+    body_source_account(c, s->body, &src, n, true);
     enum transport_result rc =
         seal_body(c, c->cold + (s->body->off - s->fetched_from), n);
 
@@ -104,7 +109,10 @@ static enum transport_result seal_file(struct conn *c, uint64_t most)
     if (c->cold != NULL && ready != 0)
         return seal_cold(c, most, ready);
     size_t part = (size_t)min_of(min_of(body->len, most), (uint64_t)READ_PART);
-    ssize_t n = file_read_cached(body->file->fd, c->worker->scratch, part, body->off);
+    struct body_source src;
+    body_source_open(c, body, part, &src);
+    ssize_t n = file_read_cached(src.fd, c->worker->scratch, src.len, src.off);
+    body_source_close(c, body, &src, n > 0 ? (uint64_t)n : 0, true);
     if (n == -EAGAIN || n == -EOPNOTSUPP)
         return read_cold(c, body);
     if (n < 0)

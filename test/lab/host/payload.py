@@ -17,9 +17,12 @@ ROOT = Path(__file__).resolve().parents[3]
 # Copied as they are.
 FOLDERS = ["test/lab/guest", "test/http", "conf/examples"]
 FILES = ["conf/mime.types", "conf/millrace.conf"]
-# Besides millrace: unit tests of what depends on the kernel.
-PROGRAMS = ["unit_lib_ring_*", "unit_lib_tls_*", "unit_lib_topo_topo", "unit_lib_net_listener",
-            "unit_lib_net_sockopt"]
+# Besides millrace: unit tests of what depends on the kernel, and what tests in the guest use.
+PROGRAMS = ["lab_*", "unit_lib_ring_*", "unit_lib_tls_*", "unit_lib_topo_topo",
+            "unit_lib_topo_machine", "unit_lib_topo_link_watch", "unit_lib_net_listener",
+            "unit_lib_net_napi", "unit_lib_net_neighbour", "unit_lib_net_route",
+            "unit_lib_net_sockopt", "unit_lib_net_steering*", "unit_lib_file_page_node",
+            "unit_lib_file_frequency", "unit_lib_file_replica*", "unit_lib_file_drop"]
 
 
 def libraries(program):

@@ -100,3 +100,43 @@ Test(main, refuses_what_nginx_refuses_in_its_words)
 
     check_refused(rows, array_len(rows));
 }
+
+Test(main, cpu_affinity_has_masks_in_order_or_is_automatic)
+{
+    struct config *c = load_main("worker_cpu_affinity 0001 \"1 00 10\"; events {}");
+    const struct cpu_affinity *a = c->main.cpu_affinity;
+
+    cr_assert(!a->automatic && a->nmasks == 2);
+    cr_assert(CPU_COUNT(&a->masks[0]) == 1 && CPU_ISSET(0, &a->masks[0]));
+    cr_assert(CPU_COUNT(&a->masks[1]) == 2 && CPU_ISSET(1, &a->masks[1]) &&
+              CPU_ISSET(4, &a->masks[1]));
+    config_free(c);
+    c = load_main("worker_cpu_affinity auto; events {}");
+    cr_assert(c->main.cpu_affinity->automatic && c->main.cpu_affinity->nmasks == 0);
+    config_free(c);
+    c = load_main("worker_cpu_affinity auto 1010; events {}");
+    a = c->main.cpu_affinity;
+    cr_assert(a->automatic && a->nmasks == 1 && CPU_COUNT(&a->masks[0]) == 2);
+    config_free(c);
+    c = load_main("events {}");
+    cr_assert_null(c->main.cpu_affinity);
+    config_free(c);
+}
+
+Test(main, cpu_affinity_is_refused_in_nginxs_words)
+{
+    static const struct refused rows[] = {
+        {"worker_cpu_affinity 01;\nworker_cpu_affinity 10;\nevents {}",
+         "\"worker_cpu_affinity\" directive is duplicate", 2},
+        {"worker_cpu_affinity 01 012;\nevents {}",
+         "invalid character \"2\" in \"worker_cpu_affinity\"", 1},
+        {"worker_cpu_affinity auto 01 10;\nevents {}",
+         "invalid number of arguments in \"worker_cpu_affinity\" directive", 1},
+        {"worker_cpu_affinity;\nevents {}",
+         "invalid number of arguments in \"worker_cpu_affinity\" directive", 1},
+        {"events { worker_cpu_affinity auto; }",
+         "\"worker_cpu_affinity\" directive is not allowed here", 1},
+    };
+
+    check_refused(rows, array_len(rows));
+}

@@ -3,8 +3,11 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,4 +80,34 @@ Test(privileges, what_is_dropped_does_not_come_back)
     }
     cr_assert_eq(waitpid(pid, &status, 0), pid);
     cr_assert_eq(status, 0);
+}
+
+// What else root may is gone, for good, and a mark can still be set.
+Test(privileges, cap_net_raw_alone_is_kept_for_marks)
+{
+    struct identity id;
+    char why[256];
+    int status;
+
+    if (geteuid() != 0)
+        cr_skip_test("only root changes its user");
+    cr_assert_eq(find(NULL, NULL, &id, why), 0);
+    id.keep_net_raw = true;
+    pid_t child = fork();
+    if (child == 0) {
+        struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+        uint32_t mark = 0x2003;
+        if (privileges_drop(&id) != 0 || syscall(SYS_capget, &head, sets) != 0)
+            _exit(1);
+        if (sets[0].effective != 1u << CAP_NET_RAW || sets[0].permitted != 1u << CAP_NET_RAW ||
+            sets[1].effective != 0 || sets[1].permitted != 0 || sets[0].inheritable != 0)
+            _exit(2);
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) != 0)
+            _exit(3);
+        _exit(setuid(0) == 0 ? 4 : 0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0, "%d", WEXITSTATUS(status));
 }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/locality/disk_map.h"
+
+#include "lib/base/compiler.h"
+#include "lib/topo/machine.h"
+
+#define ANSWER_OF(node) ((node) + 2)
+#define NODE_OF(answer) ((answer) - 2)
+
+int disk_map_node(struct disk_map *map, dev_t dev, bool *ask)
+{
+    *ask = false;
+    for (unsigned i = 0; i < DISK_MAP_SIZE; i++) {
+        uint64_t found = atomic_load_explicit(&map->slots[i].dev, memory_order_acquire);
+
+        if (found == 0)
+            *ask = atomic_compare_exchange_strong(&map->slots[i].dev, &found, (uint64_t)dev + 1);
+        if (*ask)
+            return -1;
+        if (found == (uint64_t)dev + 1) {
+            int answer = atomic_load_explicit(&map->slots[i].answer, memory_order_relaxed);
+            return answer == 0 ? -1 : NODE_OF(answer);
+        }
+    }
+    return -1;
+}
+
+static int common_node(const struct machine *machine, dev_t dev)
+{
+    const struct machine_disk *disks[MACHINE_MEMBERS_MAX];
+    unsigned n = machine_disks(machine, dev, disks, array_len(disks));
+
+    for (unsigned i = 1; i < n; i++) {
+        if (disks[i]->node != disks[0]->node)
+            return -1;
+    }
+    return n != 0 ? disks[0]->node : -1;
+}
+
+void disk_map_answer(struct disk_map *map, const struct machine *machine)
+{
+    for (unsigned i = 0; i < DISK_MAP_SIZE; i++) {
+        uint64_t dev = atomic_load_explicit(&map->slots[i].dev, memory_order_acquire);
+
+        if (dev == 0)
+            return;
+        if (atomic_load_explicit(&map->slots[i].answer, memory_order_relaxed) == 0)
+            atomic_store_explicit(&map->slots[i].answer,
+                                  ANSWER_OF(common_node(machine, (dev_t)(dev - 1))),
+                                  memory_order_relaxed);
+    }
+}

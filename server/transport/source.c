@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/transport/source.h"
+
+#include <sys/stat.h>
+
+#include "lib/base/clock.h"
+#include "server/conn/conn.h"
+#include "server/locality/locality.h"
+#include "server/locality/meter.h"
+#include "server/request/request.h"
+#include "server/transport/body.h"
+#include "server/transport/dropping.h"
+#include "server/worker.h"
+
+// NULL where there is nothing to tell apart.
+static struct locality *places_of(const struct conn *c)
+{
+    struct locality *l = c->worker->handoff.setup.locality;
+
+    return l != NULL && l->placement != NULL ? l : NULL;
+}
+
+static struct placement_key key_of(const struct slice *s)
+{
+    return (struct placement_key){.dev = s->file->dev, .ino = s->file->ino,
+                                  .part = s->off / PLACEMENT_PART};
+}
+
+// A replica is used only for the file as it is at this moment; a copy of a descriptor's attributes
+// that open_file_cache keeps may be old.
+static void find_replica(struct locality *l, const struct slice *s, struct body_source *src)
+{
+    struct stat st;
+
+    if (src->page_node == l->node && !l->replicas_anywhere)
+        return;
+    if (fstat(s->file->fd, &st) != 0)
+        return;
+    src->id = replica_file_of(&st);
+    src->identified = true;
+    if (!replica_get(l->replicas, &src->id, s->off, src->len, &src->hit))
+        return;
+    src->replica = true;
+    src->fd = src->hit.fd;
+    src->off = src->hit.off;
+    src->len = src->hit.len;
+    src->page_node = l->node;
+}
+
+void body_source_open(struct conn *c, const struct slice *s, uint64_t most,
+                      struct body_source *src)
+{
+    struct locality *l = places_of(c);
+
+    *src = (struct body_source){.fd = s->file->fd, .off = s->off, .page_node = -1};
+    src->len = most < s->len ? most : s->len;
+    if (l == NULL)
+        return;
+    // One answer is for one part.
+    uint64_t left = PLACEMENT_PART - s->off % PLACEMENT_PART;
+    if (src->len > left)
+        src->len = left;
+    struct placement_key key = key_of(s);
+    src->page_node = placement_node(l->placement, &key, clock_mono_ms() / 1000, &src->ask);
+    if (l->replicas != NULL)
+        find_replica(l, s, src);
+}
+
+static void account(struct conn *c, struct locality *l, const struct slice *s,
+                    const struct body_source *src, uint64_t sent, bool cpu_reads)
+{
+    struct meter_path path = METER_PATH_UNKNOWN;
+    struct placement_key key = key_of(s);
+
+    path.fetched = !src->replica && body_fetched(&c->request->response, s->off) != 0;
+    path.worker_node = l->node;
+    path.page_node = src->page_node;
+    // What a fetch brought in lies where this worker's memory is.
+    if (path.fetched) {
+        path.page_node = l->node;
+        path.disk_node = locality_disk_node(l, s->file->dev);
+        placement_set(l->placement, &key, l->node, clock_mono_ms() / 1000);
+    } else if (src->ask && !src->replica) {
+        locality_sample(l, &key, src->fd, src->off, sent);
+    }
+    path.egress_node = c->way.node;
+    path.cpu_reads = cpu_reads;
+    path.replica = src->replica;
+    if (c->way.member >= 0)
+        path.member = (unsigned)c->way.member;
+    meter_bytes(c->worker->stats, &path, sent);
+}
+
+void body_source_account(struct conn *c, const struct slice *s, const struct body_source *src,
+                         uint64_t sent, bool cpu_reads)
+{
+    struct locality *l = places_of(c);
+
+    if (sent == 0)
+        return;
+    if (l != NULL)
+        account(c, l, s, src, sent, cpu_reads);
+    dropping_sent(c->request, s->off + sent);
+}
+
+void body_source_close(struct conn *c, const struct slice *s, struct body_source *src,
+                       uint64_t sent, bool cpu_reads)
+{
+    struct locality *l = places_of(c);
+
+    if (src->replica)
+        replica_put(l->replicas, &src->hit, sent);
+    else if (src->identified && sent != 0)
+        replica_want(l->replicas, &src->id, src->fd, src->off, sent);
+    body_source_account(c, s, src, sent, cpu_reads);
+}
