@@ -108,15 +108,15 @@ class Wrk:
         self.done.write_text(DONE)
         self.walk = workspace.dir / "walk.lua"
 
-    def command(self, server, path, connections, seconds, timeout, script):
+    def command(self, server, path, connections, seconds, timeout, script, headers=()):
         return ["taskset", "-c", str(self.cpu), self.binary, "-t1", f"-c{connections}",
                 f"-d{seconds}s", "--timeout", f"{timeout}s", "-s", str(script),
-                f"{server.base}{path}"]
+                *(word for h in headers for word in ("-H", h)), f"{server.base}{path}"]
 
-    def run(self, server, path, connections, seconds, timeout=10):
+    def run(self, server, path, connections, seconds, timeout=10, headers=()):
         before = children_cpu()
         p = subprocess.run(
-            self.command(server, path, connections, seconds, timeout, self.done),
+            self.command(server, path, connections, seconds, timeout, self.done, headers),
             capture_output=True, text=True, timeout=seconds + 60, check=False)
         result = parse(p.stdout, p.stderr)
         result["client_cpu"] = children_cpu() - before

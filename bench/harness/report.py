@@ -12,6 +12,8 @@ OURS_FLOOR = 1.25
 IDLE_TLS = 0.65
 FLOOD_OF_FAIR = 0.8
 COLD_RATIO = 2.0
+ONE_NODE = 1.02
+HANDOFF_US = 15
 
 
 def check(result, name, value, target, at_least=False):
@@ -32,6 +34,7 @@ def collect_targets(result):
                 check(result, f"{row['size']} ours/floor{suffix}", row["ours_floor"]["median"],
                       OURS_FLOOR)
     collect_tls(result)
+    collect_locality(result)
     idle = result.get("idle", {}).get("plain", {})
     if "millrace" in idle and "nginx" in idle:
         check(result, "idle connection, bytes resident, ours (target: nginx's)",
@@ -44,6 +47,16 @@ def collect_targets(result):
     if "millrace" in result.get("cold", {}):
         check(result, "hot p99 beside cold reads / alone",
               result["cold"]["millrace"]["ratio"]["median"], COLD_RATIO)
+
+
+def collect_locality(result):
+    for row in result.get("locality", {}).get("one_node", []):
+        if row["what"] != "connection":
+            check(result, f"{row['what']}, one node: placing / silos none", row["ratio"]["median"],
+                  ONE_NODE)
+    if "locality" in result:
+        check(result, "a hand-off between silos, microseconds",
+              result["locality"]["handoff"]["us"]["median"], HANDOFF_US)
 
 
 def collect_tls(result):
@@ -128,6 +141,18 @@ def cold_table(cold):
     return out
 
 
+def locality_table(found):
+    out = ["What locality costs (server CPU)"]
+    for row in found["one_node"]:
+        each = "connection" if row["what"] == "connection" else "request"
+        out.append(f"{row['what']:>10} | {row['us']['silos']:.2f} us per {each}, with silos none "
+                   f"{row['us']['none']:.2f}, ratio {spread(row['ratio'])}")
+    handed = found["handoff"]
+    out.append(f"{'hand-off':>10} | {spread(handed['us'])} us more than a connection that was "
+               f"steered ({handed['share']:.2f} of them handed over)")
+    return out
+
+
 def target_table(targets):
     out = ["Targets"]
     for t in targets:
@@ -149,7 +174,7 @@ def text(result):
         blocks.append(size_table(result["handshakes"], "TLS 1.3 connections, P-256, one request of "
                                  "1 KiB in each", "kind", "handshake"))
     for key, table in (("idle", idle_table), ("tls_flood", flood_table), ("many", many_table),
-                       ("cold", cold_table)):
+                       ("cold", cold_table), ("locality", locality_table)):
         if result.get(key):
             blocks.append(table(result[key]))
     if result["skipped"]:

@@ -12,7 +12,7 @@ from .workspace import BenchError, free_port
 
 # One configuration for both servers: what differs is named in `extra` and nowhere else.
 CONFIG = """\
-worker_processes 1;
+{main}
 worker_rlimit_nofile {nofile};
 daemon off;
 pid {dir}/{tag}.pid;
@@ -31,6 +31,7 @@ http {{
     server {{
         listen 127.0.0.1:{port}{ssl} backlog=4096;
         root {www};
+        {location}
 {tls}    }}
 }}
 """
@@ -175,6 +176,9 @@ class Server:
 class Configured(Server):
     """nginx, or a server that reads nginx's configuration."""
 
+    main = "worker_processes 1;"
+    location = ""
+
     def __init__(self, name, binary, workspace, cpu, nofile, log=False, tuning=DEBIAN, tls=None):
         title = name + ("-log" if log else "") + ("-tls" if tls else "")
         super().__init__(title, workspace, cpu, tls)
@@ -191,7 +195,7 @@ class Configured(Server):
         tls = TLS.format(pem=self.tls.pem, ciphersuite=self.tls.ciphersuite) if self.tls else ""
         path = directory / f"{self.name}.conf"
         path.write_text(CONFIG.format(
-            dir=directory, tag=self.name, port=self.port, www=self.workspace.www, log=log,
+            main=self.main, location=self.location, dir=directory, tag=self.name, port=self.port, www=self.workspace.www, log=log,
             extra=extra, ssl=" ssl" if self.tls else "", tls=tls, nofile=self.nofile,
             connections=min(16384, self.nofile - 500), **self.tuning))
         return [self.binary, "-p", str(directory), "-c", str(path),

@@ -11,10 +11,10 @@ CONNECTIONS = 32
 BOTH_ENDS = ("us", "client_us")
 
 
-def one_run(server, wrk, path, seconds):
+def one_run(server, wrk, path, seconds, headers=()):
     """One run of one server: microseconds of CPU per request, and what else is worth keeping."""
     soft, cpu = ksoftirqd_ns(server.cpu), server.cpu_ns()
-    result = wrk.run(server, path, CONNECTIONS, seconds)
+    result = wrk.run(server, path, CONNECTIONS, seconds, headers=headers)
     cpu, soft = server.cpu_ns() - cpu, ksoftirqd_ns(server.cpu) - soft
     if errors_of(result) or not result["requests"]:
         seen = ", ".join(f"{e} {result[e]}" for e in ERRORS)
