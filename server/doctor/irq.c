@@ -24,8 +24,9 @@ struct irqs {
     unsigned n, queues; // queues: how many different ones
 };
 
-// Vectors that tell of anything but packets: a link change, a command's end.
-static bool is_queue_name(const char *name, const char *nic)
+// Not the vectors that tell of anything but packets: a link change, a command's end. Such a one may
+// have the interface's name, unless it is the only one.
+static bool is_queue_name(const char *name, const char *nic, bool alone)
 {
     static const char *const others[] = {"config", "async", "mgmnt", "misc",  "ctrl",
                                          "control", "admin", "event", "pages", "cmd"};
@@ -34,25 +35,23 @@ static bool is_queue_name(const char *name, const char *nic)
         if (strcasestr(name, others[i]) != NULL)
             return false;
     }
-    return strcmp(name, nic) != 0;
+    return alone || strcmp(name, nic) != 0;
 }
 
 // "eth0-TxRx-3", "mlx5_comp3@pci:0000:3b:00.0", "virtio2-input.3": the number at the end.
-static bool queue_number(const char *name, unsigned *queue)
+static void queue_number(const char *name, unsigned *queue)
 {
     const char *digits = name + strlen(name);
 
     while (digits > name && isdigit((unsigned char)digits[-1]))
         digits--;
-    if (*digits == '\0' || strlen(digits) > 5)
-        return false;
-    *queue = (unsigned)strtoul(digits, NULL, 10);
-    return true;
+    if (*digits != '\0' && strlen(digits) <= 5)
+        *queue = (unsigned)strtoul(digits, NULL, 10);
 }
 
 // False for a vector that is not a queue's. Without a name it counts, in the order of the numbers.
 static bool read_name(const struct doctor *d, const struct nic *n, struct irq *irq,
-                      unsigned ordinal)
+                      unsigned ordinal, bool alone)
 {
     char name[256];
 
@@ -60,24 +59,27 @@ static bool read_name(const struct doctor *d, const struct nic *n, struct irq *i
     if (tree_line(d, name, sizeof(name), "/sys/kernel/irq/%u/actions", irq->number) != 0)
         return true;
     name[strcspn(name, "@,")] = '\0';
-    if (name[0] == '\0' || !is_queue_name(name, n->name))
+    if (name[0] == '\0' || !is_queue_name(name, n->name, alone))
         return false;
-    queue_number(name, &irq->queue);
+    if (strcmp(name, n->name) != 0)
+        queue_number(name, &irq->queue);
     return true;
 }
 
-static bool read_irq(const struct doctor *d, const struct nic *n, struct irq *irq, unsigned ordinal)
+static bool read_irq(const struct doctor *d, const struct nic *n, struct irq *irq,
+                     unsigned ordinal, bool alone)
 {
     cpu_set_t allowed;
 
-    if (!read_name(d, n, irq, ordinal))
+    if (!read_name(d, n, irq, ordinal, alone))
         return false;
     if (tree_cpu_list(d, &allowed, "/proc/irq/%u/smp_affinity_list", irq->number) != 0)
         return false;
+    // Where it goes now lags behind what was set, on many machines until the next interrupt.
     if (tree_cpu_list(d, &irq->goes_to, "/proc/irq/%u/effective_affinity_list", irq->number) != 0 ||
-        CPU_COUNT(&irq->goes_to) == 0)
+        CPU_COUNT(&irq->goes_to) == 0 || !cpus_within(&irq->goes_to, &allowed))
         irq->goes_to = allowed;
-    irq->may_leave = !cpus_within(&allowed, &n->cpus) || !cpus_within(&irq->goes_to, &n->cpus);
+    irq->may_leave = !cpus_within(&allowed, &n->cpus);
     return true;
 }
 
@@ -108,7 +110,7 @@ static void read_irqs(struct doctor *d, const struct nic *n, struct irqs *irqs)
         struct irq *irq = &irqs->list[irqs->n];
 
         irq->number = numbers[i];
-        irqs->n += read_irq(d, n, irq, irqs->n);
+        irqs->n += read_irq(d, n, irq, irqs->n, count == 1);
     }
     count_queues(irqs);
 }

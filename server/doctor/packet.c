@@ -10,6 +10,7 @@
 #include "server/doctor/tree_priv.h"
 
 #define QUEUES_MAX 1024
+#define BACKLOG_LEAST 4096 // packets
 
 static unsigned count_queues(const struct doctor *d, const char *nic, const char *direction)
 {
@@ -42,6 +43,16 @@ static bool can_have_more_queues(const struct doctor *d, const struct nic *n)
            (ch.combined_max > 1 || ch.rx_max > 1);
 }
 
+// Only packets that RPS passes on wait in this queue.
+static void raise_backlog(struct doctor *d, struct finding *f)
+{
+    static const char path[] = "/proc/sys/net/core/netdev_max_backlog";
+    int64_t backlog;
+
+    if (tree_number(d, &backlog, "%s", path) == 0 && backlog < BACKLOG_LEAST)
+        change_file(d, f, "4096", "%s", path);
+}
+
 // One queue for many CPUs: the kernel can do what the hardware does not.
 static void judge_single_queue(struct doctor *d, const struct check *c, const struct nic *n)
 {
@@ -54,6 +65,7 @@ static void judge_single_queue(struct doctor *d, const struct check *c, const st
     f = finding_add(d, c, nic_where(d, n),
                     "one receive queue for %u CPUs, and RPS does not spread its packets", n->ncpus);
     set_rps(d, f, n, 0, &n->cpus);
+    raise_backlog(d, f);
 }
 
 static void judge_queues(struct doctor *d, const struct check *c, const struct nic *n,
@@ -185,22 +197,19 @@ static bool look_xps(struct doctor *d, const struct check *c)
     return looked;
 }
 
-// Only packets that RPS passes on wait in this queue.
 static bool look_backlog(struct doctor *d, const struct check *c)
 {
-    static const char path[] = "/proc/sys/net/core/netdev_max_backlog";
     bool passes_on = false;
     int64_t backlog;
     cpu_set_t cpus;
 
     for (struct nic n = {0}; nic_next(d, &n);)
         passes_on |= rps_mask(d, &n, 0, &cpus) && CPU_COUNT(&cpus) > 0;
-    if (!passes_on || tree_number(d, &backlog, "%s", path) != 0)
+    if (!passes_on || tree_number(d, &backlog, "/proc/sys/net/core/netdev_max_backlog") != 0)
         return false;
-    if (backlog < 4096)
-        change_file(d, finding_add(d, c, "network", "netdev_max_backlog is %lld while RPS is in "
-                                                    "use", (long long)backlog),
-                    "4096", "%s", path);
+    if (backlog < BACKLOG_LEAST)
+        raise_backlog(d, finding_add(d, c, "network", "netdev_max_backlog is %lld while RPS is in "
+                                                      "use", (long long)backlog));
     return true;
 }
 

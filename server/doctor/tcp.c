@@ -34,6 +34,14 @@ static bool congestion(const struct doctor *d, char name[WORD_MAX])
     return tree_line(d, name, WORD_MAX, IPV4 "tcp_congestion_control") == 0;
 }
 
+static void set_qdisc(struct doctor *d, struct finding *f)
+{
+    char qdisc[WORD_MAX];
+
+    if (tree_line(d, qdisc, sizeof(qdisc), CORE "default_qdisc") == 0 && strcmp(qdisc, "fq") != 0)
+        change_file(d, f, "fq", CORE "default_qdisc");
+}
+
 static bool look_congestion(struct doctor *d, const struct check *c)
 {
     char now[WORD_MAX], available[1024];
@@ -44,8 +52,11 @@ static bool look_congestion(struct doctor *d, const struct check *c)
         return true;
     if (tree_line(d, available, sizeof(available), IPV4 "tcp_available_congestion_control") != 0)
         available[0] = '\0';
-    change_file(d, finding_add(d, c, "network", "tcp_congestion_control is %s", now),
-                has_word(available, "bbr") ? "bbr" : "cubic", IPV4 "tcp_congestion_control");
+    struct finding *f = finding_add(d, c, "network", "tcp_congestion_control is %s", now);
+    bool bbr = has_word(available, "bbr");
+    change_file(d, f, bbr ? "bbr" : "cubic", IPV4 "tcp_congestion_control");
+    if (bbr)
+        set_qdisc(d, f);
     return true;
 }
 
@@ -60,7 +71,7 @@ static bool look_qdisc(struct doctor *d, const struct check *c)
     if (strcmp(qdisc, "fq") == 0)
         return true;
     f = finding_add(d, c, "network", "default_qdisc is %s with bbr", qdisc);
-    change_file(d, f, "fq", CORE "default_qdisc");
+    set_qdisc(d, f);
     for (struct nic n = {0}; nic_next(d, &n);)
         by_hand_add(d, f, "for %s as it runs: tc qdisc replace dev %s root %s", n.name,
                 shell_quoted(d, n.name), n.link->rx_queues > 1 ? "mq" : "fq");
