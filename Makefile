@@ -7,7 +7,7 @@ DESTDIR ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run sample test bench install clean
-.PHONY: lab lab-programs lab-all lab-shell lab-cost
+.PHONY: lab lab-programs lab-all lab-shell lab-cost lab-crossings
 
 help:
 	@echo "make run      install what is missing, build, make a sample library, serve it on port 8080"
@@ -21,6 +21,7 @@ help:
 	@echo "make lab-all  the same with the newest packaged kernel too"
 	@echo "make lab-shell  a shell in such a machine"
 	@echo "make lab-cost  instructions per request there, ours and nginx's"
+	@echo "make lab-crossings  how often a byte changes its node there, ours and nginx's: a plot"
 	@echo "make clean    remove build/"
 
 setup:
@@ -66,6 +67,10 @@ lab-shell: build
 lab-cost: build
 	conf/build/setup lab
 	test/lab/run --cost
+
+lab-crossings: lab-programs
+	test/lab/run --kernel 6.12 --machine numa2 test_locality.py
+	test/lab/plot.py build/lab/6.12-numa2/crossings.json doc/crossings.svg
 
 install:
 	cmake --preset release -B build/install -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DMILLRACE_TESTS=OFF

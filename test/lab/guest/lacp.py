@@ -6,6 +6,7 @@ its switch would.
 """
 
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab import Namespace, run
@@ -58,6 +59,35 @@ class Bundle:
         assert eventually(self.negotiated, timeout=seconds, step=0.2), "\n".join(self.status())
         self.clients.run("ping", "-c", "1", "-W", "10", SERVER)
         return self
+
+    @contextmanager
+    def another_hash(self):
+        """As it is with a router in between: it spreads by a rule of its own, so that a connection
+        comes in by another member than it leaves by, or by the same, as it happens. The clients'
+        addresses that make it so."""
+        more = [f"{CLIENT.rsplit('.', 1)[0]}.{last}" for last in range(3, 10)]
+        for address in more:
+            self.clients.run("ip", "address", "add", f"{address}/24", "dev", BOND)
+        self.policy("layer2+3")
+        yield [CLIENT, *more]
+        self.policy("layer3+4")
+        for address in more:
+            self.clients.run("ip", "address", "delete", f"{address}/24", "dev", BOND)
+
+    def policy(self, name):
+        """Of the clients' side."""
+        self.clients.run("ip", "link", "set", BOND, "type", "bond", "xmit_hash_policy", name)
+
+    def switch(self, number, state):
+        """Both ends of a member: "up" or "down"."""
+        run("ip", "link", "set", self.members[number], state)
+        self.clients.run("ip", "link", "set", f"client{number}", state)
+
+    def lose(self, number):
+        self.switch(number, "down")
+
+    def bring_back(self, number):
+        self.switch(number, "up")
 
     def remove(self):
         self.clients.run("ip", "link", "delete", BOND)

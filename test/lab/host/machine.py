@@ -62,28 +62,35 @@ class Machine:
                  "-device", f"virtio-net-pci,netdev={name},mac={mac},speed=10000,duplex=full,"
                             f"romfile=,{where}")
 
-    def node(self, number, cpus, megabytes):
-        """A node with its CPUs and memory, and its NIC and disk behind an expander of its own."""
-        first = number * cpus
+    def node(self, number, cpus, megabytes, nic=True):
+        """A node with its memory and CPUs (a list, may be empty). One with CPUs has an expander
+        with its disk, and its NIC."""
         self.add("-object", f"memory-backend-ram,id=memory{number},size={megabytes}M",
-                 "-numa", f"node,nodeid={number},cpus={first}-{first + cpus - 1},"
-                          f"memdev=memory{number}",
-                 "-device", f"pxb-pcie,id=expander{number},bus=pcie.0,numa_node={number},"
+                 "-numa", f"node,nodeid={number},memdev=memory{number}"
+                          + "".join(f",cpus={cpu}" for cpu in cpus))
+        if not cpus:
+            return
+        self.add("-device", f"pxb-pcie,id=expander{number},bus=pcie.0,numa_node={number},"
                             f"bus_nr={FIRST_BUS + BUS_STEP * number}")
         for slot, kind in enumerate(("nic", "disk")):
             self.add("-device", f"pcie-root-port,id={kind}port{number},bus=expander{number},"
                                 f"chassis={10 + number * 2 + slot},slot={slot}")
-        self.nic(f"server{number}", number, f"52:54:00:00:01:{number:02x}",
-                 f"bus=nicport{number}")
+        if nic:
+            self.nic(f"server{number}", number, f"52:54:00:00:01:{number:02x}",
+                     f"bus=nicport{number}")
         self.data_disk(f"node{number}", f"bus=diskport{number}")
 
-    def nodes(self, count, cpus, megabytes):
-        self.add("-smp", count * cpus, "-m", count * megabytes)
-        for number in range(count):
-            self.node(number, cpus, megabytes)
-        for number in range(count):
-            self.nic(f"client{number}", number, f"52:54:00:00:02:{number:02x}",
-                     self.next_address())
+    def nodes(self, counts, megabytes, without_nic=()):
+        """Nodes with so many CPUs each; a client's NIC for every one of the server's."""
+        self.add("-smp", sum(counts), "-m", len(counts) * megabytes)
+        first = 0
+        for number, count in enumerate(counts):
+            self.node(number, range(first, first + count), megabytes, number not in without_nic)
+            first += count
+        for number, count in enumerate(counts):
+            if count and number not in without_nic:
+                self.nic(f"client{number}", number, f"52:54:00:00:02:{number:02x}",
+                         self.next_address())
 
 
 def small(machine):
@@ -95,16 +102,24 @@ def small(machine):
 
 def numa2(machine):
     machine.add(*EMULATION)
-    machine.nodes(2, cpus=2, megabytes=1536)
+    machine.nodes([2, 2], megabytes=1536)
 
 
 def numa4(machine):
     machine.add(*EMULATION)
-    machine.nodes(4, cpus=2, megabytes=1024)
+    machine.nodes([2] * 4, megabytes=1024)
+
+
+def uneven(machine):
+    """What real machines have: nodes with more CPUs than others, without a NIC, and with memory
+    alone (CXL). That one comes last, because the kernel numbers nodes as it meets their CPUs."""
+    machine.add(*EMULATION)
+    machine.nodes([3, 1, 1, 0], megabytes=768, without_nic=[2])
 
 
 def icount(machine):
     machine.add(*COUNTED, "-smp", 1, "-m", 2048)
 
 
-MACHINES = {"small": small, "numa2": numa2, "numa4": numa4, "icount": icount}
+MACHINES = {"small": small, "numa2": numa2, "numa4": numa4, "uneven": uneven,
+            "icount": icount}
