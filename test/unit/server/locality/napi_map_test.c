@@ -96,6 +96,8 @@ Test(napi_map, a_full_table_falls_back_to_the_cpu, .init = setup, .fini = teardo
     cr_assert_eq(node_of(UINT32_MAX, 0), 0);
 }
 
+static _Atomic int running = 3;
+
 static void *look_up(void *ctx)
 {
     (void)ctx;
@@ -103,6 +105,7 @@ static void *look_up(void *ctx)
         int node = node_of(1 + i % 500, (int)(i % 2));
         cr_assert(node == 0 || node == 1);
     }
+    running--;
     return NULL;
 }
 
@@ -112,12 +115,13 @@ Test(napi_map, many_threads_look_up_while_one_answers, .init = setup, .fini = te
 
     for (int i = 0; i < 3; i++)
         cr_assert_eq(pthread_create(&threads[i], NULL, look_up, NULL), 0);
-    for (int i = 0; i < 200; i++) {
+    for (unsigned turns = 0; running != 0; turns++) {
         napi_map_answer(map, answer, NULL);
-        if (i % 50 == 0)
+        if (turns % 50 == 0)
             napi_map_forget(map);
     }
     for (int i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
+    napi_map_answer(map, answer, NULL);
     cr_assert_gt(asked, 0);
 }
