@@ -84,6 +84,17 @@ int machine_cpu_node(const struct machine *m, int cpu)
     return MACHINE_NODE_UNKNOWN;
 }
 
+int machine_cpu_l3(const struct machine *m, int cpu)
+{
+    char dir[SYSFS_PATH_MAX];
+    int64_t id;
+
+    if (!sysfs_path(dir, "%s/sys/devices/system/cpu/cpu%d/cache/index3", m->root, cpu) ||
+        !sysfs_number(dir, "id", &id) || id < 0 || id > INT16_MAX)
+        return -1;
+    return (int)id;
+}
+
 // A walk down the interfaces. Each is entered once, so that interfaces which claim to be below each
 // other end it too.
 struct walk {

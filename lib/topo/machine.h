@@ -78,6 +78,8 @@ const struct machine_link *machine_link(const struct machine *m, int index); // 
 const struct machine_link *machine_link_named(const struct machine *m, const char *name);
 // The node that a CPU belongs to, or MACHINE_NODE_UNKNOWN.
 int machine_cpu_node(const struct machine *m, int cpu);
+// A number of the level 3 cache that a CPU shares with others, or -1; read when asked for.
+int machine_cpu_l3(const struct machine *m, int cpu);
 
 // The physical interfaces that an interface comes down to, through bonds, VLANs and bridges, in the
 // order of the bond's list; itself when it is physical. How many (at most `max`).

@@ -59,17 +59,24 @@ void board_done(struct board_row *row)
     atomic_fetch_sub(&row->sending, 1);
 }
 
-int board_least(const struct board *b, unsigned first, unsigned count, int self)
+static bool is_candidate(const struct board *b, const struct board_choice *among, unsigned i)
+{
+    if (among->groups != NULL && among->groups[i] != among->group)
+        return false;
+    return atomic_load_explicit(&b->rows[i].open, memory_order_relaxed) != 0;
+}
+
+int board_least(const struct board *b, const struct board_choice *among)
 {
     uint32_t fewest = UINT32_MAX, own = UINT32_MAX;
     int best = -1;
 
-    for (unsigned i = first; i < first + count && i < b->count; i++) {
+    for (unsigned i = among->first; i < among->first + among->count && i < b->count; i++) {
         uint32_t load = atomic_load_explicit(&b->rows[i].load, memory_order_relaxed);
 
-        if (atomic_load_explicit(&b->rows[i].open, memory_order_relaxed) == 0)
+        if (!is_candidate(b, among, i))
             continue;
-        if ((int)i == self)
+        if ((int)i == among->self)
             own = load;
         if (best < 0 || load < fewest) {
             fewest = load;
@@ -77,6 +84,6 @@ int board_least(const struct board *b, unsigned first, unsigned count, int self)
         }
     }
     if (own != UINT32_MAX && own <= (uint64_t)fewest + fewest / 4 + BOARD_SLACK)
-        return self;
+        return among->self;
     return best;
 }

@@ -50,8 +50,16 @@ static inline void board_expect(struct board_row *row)
 bool board_begin(struct board_row *row);
 void board_done(struct board_row *row);
 
-// The open row with the fewest connections among `count` from `first`; -1: none is open. `self` (an
-// index, or -1) wins when it is open and has no more than BOARD_SLACK more than the fewest and a
-// quarter: moving costs more than a small difference does.
+// Among whom to choose: rows `first` to first + count - 1, with `groups` only those of `group`.
+struct board_choice {
+    unsigned first, count;
+    const int16_t *groups; // of all rows; NULL: all are alike
+    int group;
+    int self;              // a row that is preferred; -1: none
+};
+
+// The open row with the fewest connections; -1: none is open. `self` wins when it is one of them
+// and has no more than BOARD_SLACK more than the fewest and a quarter: moving costs more than a
+// small difference does.
 #define BOARD_SLACK 2
-int board_least(const struct board *b, unsigned first, unsigned count, int self);
+int board_least(const struct board *b, const struct board_choice *among);

@@ -6,6 +6,7 @@
 
 #include "lib/topo/machine.h"
 #include "server/process/plan.h"
+#include "server/process/worker_cpus.h"
 
 // The node that all CPUs of a silo share, or unknown.
 static int common_node(const struct home_map *map, const cpu_set_t *cpus)
@@ -53,12 +54,33 @@ static int silo_of_node(const struct home_map *map, int node, uint32_t n)
     }
 }
 
-int home_map_make(struct home_map *map, const struct plan *plan, const struct machine *machine)
+// The caches that matter are those of workers that are bound to one CPU.
+static void group_workers(struct home_map *map, const struct plan *plan,
+                          const struct worker_cpus *cpus, const struct machine *machine)
+{
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        map->cpu_group[cpu] = HOME_NO_GROUP;
+    for (unsigned i = 0; i < plan->workers; i++) {
+        int only = worker_cpus_only(cpus, i);
+
+        map->worker_group[i] = HOME_NO_GROUP;
+        if (only < 0)
+            continue;
+        if (map->cpu_group[only] == HOME_NO_GROUP)
+            map->cpu_group[only] = (int16_t)machine_cpu_l3(machine, only);
+        map->worker_group[i] = map->cpu_group[only];
+    }
+}
+
+int home_map_make(struct home_map *map, const struct plan *plan, const struct worker_cpus *cpus,
+                  const struct machine *machine)
 {
     map->nsilos = plan->count;
     map->silo_node = calloc(plan->count, sizeof(*map->silo_node));
-    if (map->silo_node == NULL)
+    map->worker_group = calloc(plan->workers, sizeof(*map->worker_group));
+    if (map->silo_node == NULL || map->worker_group == NULL)
         return -ENOMEM;
+    group_workers(map, plan, cpus, machine);
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         map->cpu_silo[cpu] = HOME_ANYWHERE;
         map->cpu_node[cpu] = (int16_t)machine_cpu_node(machine, cpu);
@@ -74,12 +96,18 @@ int home_map_make(struct home_map *map, const struct plan *plan, const struct ma
 void home_map_free(struct home_map *map)
 {
     free(map->silo_node);
-    map->silo_node = NULL;
+    free(map->worker_group);
+    map->silo_node = map->worker_group = NULL;
 }
 
 int home_cpu_node(const struct home_map *map, int cpu)
 {
     return cpu >= 0 && cpu < CPU_SETSIZE ? map->cpu_node[cpu] : MACHINE_NODE_UNKNOWN;
+}
+
+int home_group(const struct home_map *map, int cpu)
+{
+    return cpu >= 0 && cpu < CPU_SETSIZE ? map->cpu_group[cpu] : HOME_NO_GROUP;
 }
 
 int home_silo(const struct home_map *map, int node, int cpu, uint32_t hash)

@@ -11,23 +11,30 @@
 
 struct machine;
 struct plan;
+struct worker_cpus;
 
 #define HOME_ANYWHERE (-1)
+#define HOME_NO_GROUP (-1)
 
 struct home_map {
     int16_t cpu_silo[CPU_SETSIZE]; // the silo that has the CPU, or one of its node; else ANYWHERE
     int16_t cpu_node[CPU_SETSIZE]; // MACHINE_NODE_UNKNOWN: not known
+    int16_t cpu_group[CPU_SETSIZE]; // CPUs that share a level 3 cache; HOME_NO_GROUP: not known
+    int16_t *worker_group;         // that of the CPU that each worker alone is bound to
     int16_t *silo_node;            // of each silo: its own, or that of all its CPUs
     unsigned nsilos;
 };
 
 // 0 or -ENOMEM.
 must_check int home_map_make(struct home_map *map, const struct plan *plan,
-                             const struct machine *machine);
+                             const struct worker_cpus *cpus, const struct machine *machine);
 void home_map_free(struct home_map *map);
 
 // The node of a CPU; -1 for an unknown one.
 int home_cpu_node(const struct home_map *map, int cpu);
+
+// The group of a CPU, or HOME_NO_GROUP.
+int home_group(const struct home_map *map, int cpu);
 
 // The silo for a connection whose packets come from an interface of `node` (-1: unknown) and are
 // processed on `cpu` (-1: unknown). The CPU's silo if that is on the node; else a silo of the node,

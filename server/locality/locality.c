@@ -165,12 +165,12 @@ static void open_replicas(struct locality *l, const struct main_conf *conf)
         log_alert(-rc, "the memory for replicas could not be set up");
 }
 
-static int locality_init(struct locality *l, const struct main_conf *conf)
+static int locality_init(struct locality *l, const struct locality_setup *setup)
 {
     int rc = machine_load(&l->machine, NULL);
 
     if (rc == 0)
-        rc = home_map_make(&l->homes, l->plan, &l->machine);
+        rc = home_map_make(&l->homes, l->plan, setup->cpus, &l->machine);
     if (rc != 0)
         return rc;
     l->node = l->homes.silo_node[l->silo];
@@ -185,7 +185,7 @@ static int locality_init(struct locality *l, const struct main_conf *conf)
     if (l->wake_fd < 0)
         return -errno;
     open_watches(l);
-    open_replicas(l, conf);
+    open_replicas(l, setup->conf);
     return 0;
 }
 
@@ -211,7 +211,7 @@ int locality_start(const struct locality_setup *setup, struct locality **out)
     l->replicas_anywhere = setup->conf->replica_memory != 0 && setup->conf->replica_anywhere;
     l->lookup.fd = l->wake_fd = l->link_fd = -1;
     sampler_init(&l->sampler);
-    rc = locality_init(l, setup->conf);
+    rc = locality_init(l, setup);
     if (rc == 0)
         rc = -pthread_create(&l->thread, NULL, run, l);
     if (rc != 0)
@@ -270,8 +270,15 @@ unsigned locality_worker(struct locality *l, const struct arrival *a, unsigned s
     if (home == HOME_ANYWHERE)
         home = (int)l->silo;
     s = &l->plan->silos[home];
-    worker = board_least(l->exchange->board, s->first, s->workers,
-                         home == (int)l->silo ? (int)self : -1);
+    struct board_choice among = {.first = s->first, .count = s->workers,
+                                 .groups = l->homes.worker_group,
+                                 .group = home_group(&l->homes, a->cpu),
+                                 .self = home == (int)l->silo ? (int)self : -1};
+    // First near the cache that the packets are in, then anywhere in the silo.
+    worker = among.group != HOME_NO_GROUP ? board_least(l->exchange->board, &among) : -1;
+    among.groups = NULL;
+    if (worker < 0)
+        worker = board_least(l->exchange->board, &among);
     return worker >= 0 ? (unsigned)worker : self;
 }
 

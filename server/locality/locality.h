@@ -25,6 +25,7 @@ struct main_conf;
 struct plan;
 struct replica_store;
 struct stats;
+struct worker_cpus;
 
 struct locality {
     const struct plan *plan;   // of all silos; borrowed
@@ -66,6 +67,7 @@ struct arrival {
 struct locality_setup {
     const struct main_conf *conf;
     const struct plan *plan;
+    const struct worker_cpus *cpus;
     struct exchange *exchange;
     unsigned silo;
     struct log_sink *sinks; // of the thread

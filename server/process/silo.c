@@ -94,6 +94,7 @@ static void start_locality(struct silo *s)
     struct locality_setup l = {
         .conf = &setup->config->main,
         .plan = setup->silos,
+        .cpus = setup->cpus,
         .exchange = setup->exchange,
         .silo = (unsigned)(setup->plan - setup->silos->silos),
         .sinks = log_current(),

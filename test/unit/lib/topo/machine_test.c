@@ -380,6 +380,20 @@ Test(machine, a_cpu_is_on_one_node_whatever_the_tree_says)
     cr_expect_eq(machine_cpu_node(&m, 3), 0);
 }
 
+Test(machine, cpus_that_share_a_level_3_cache)
+{
+    tree_put("0-3", "sys/devices/system/cpu/online");
+    tree_put("7", "sys/devices/system/cpu/cpu0/cache/index3/id");
+    tree_put("7", "sys/devices/system/cpu/cpu1/cache/index3/id");
+    tree_put("nonsense", "sys/devices/system/cpu/cpu2/cache/index3/id");
+    cr_assert_eq(machine_load(&m, tree), 0);
+    cr_assert_eq(machine_cpu_l3(&m, 0), 7);
+    cr_assert_eq(machine_cpu_l3(&m, 1), 7);
+    cr_assert_eq(machine_cpu_l3(&m, 2), -1);
+    cr_assert_eq(machine_cpu_l3(&m, 3), -1);
+    cr_assert_eq(machine_cpu_l3(&m, -1), -1);
+}
+
 Test(machine, disks_partitions_and_what_is_no_disk)
 {
     two_nodes();

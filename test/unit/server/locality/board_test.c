@@ -11,6 +11,11 @@
 
 TestSuite(board, .timeout = 30);
 
+static int least(const struct board *b, unsigned first, unsigned count, int self)
+{
+    return board_least(b, &(struct board_choice){.first = first, .count = count, .self = self});
+}
+
 static struct board *open_board(unsigned count, const uint32_t *loads)
 {
     struct board *b = board_make(count);
@@ -27,7 +32,7 @@ Test(board, a_new_one_is_closed)
 {
     struct board *b = board_make(3);
 
-    cr_assert_eq(board_least(b, 0, 3, 1), -1);
+    cr_assert_eq(least(b, 0, 3, 1), -1);
     cr_assert(!board_begin(&b->rows[0]));
     cr_assert(board_quiet(&b->rows[0]), "a refused hand-over is not counted");
     board_free(b);
@@ -37,11 +42,11 @@ Test(board, the_fewest_connections_win_among_the_open)
 {
     struct board *b = open_board(5, (uint32_t[]){1, 90, 40, 70, 2});
 
-    cr_assert_eq(board_least(b, 1, 3, -1), 2);
-    cr_assert_eq(board_least(b, 0, 5, -1), 0);
+    cr_assert_eq(least(b, 1, 3, -1), 2);
+    cr_assert_eq(least(b, 0, 5, -1), 0);
     board_close(&b->rows[0]);
-    cr_assert_eq(board_least(b, 0, 5, -1), 4);
-    cr_assert_eq(board_least(b, 3, 9, -1), 4, "a range beyond the end is cut");
+    cr_assert_eq(least(b, 0, 5, -1), 4);
+    cr_assert_eq(least(b, 3, 9, -1), 4, "a range beyond the end is cut");
     board_free(b);
 }
 
@@ -49,17 +54,31 @@ Test(board, a_small_difference_is_not_worth_a_hand_over)
 {
     struct board *b = open_board(2, (uint32_t[]){2, 0});
 
-    cr_assert_eq(board_least(b, 0, 2, 0), 0);
+    cr_assert_eq(least(b, 0, 2, 0), 0);
     board_set_load(&b->rows[0], 3);
-    cr_assert_eq(board_least(b, 0, 2, 0), 1);
+    cr_assert_eq(least(b, 0, 2, 0), 1);
     board_set_load(&b->rows[1], 100);
     board_set_load(&b->rows[0], 127);
-    cr_assert_eq(board_least(b, 0, 2, 0), 0);
+    cr_assert_eq(least(b, 0, 2, 0), 0);
     board_set_load(&b->rows[0], 128);
-    cr_assert_eq(board_least(b, 0, 2, 0), 1);
+    cr_assert_eq(least(b, 0, 2, 0), 1);
     board_close(&b->rows[0]);
     board_set_load(&b->rows[0], 0);
-    cr_assert_eq(board_least(b, 0, 2, 0), 1, "a closed one does not win for being at hand");
+    cr_assert_eq(least(b, 0, 2, 0), 1, "a closed one does not win for being at hand");
+    board_free(b);
+}
+
+Test(board, only_a_group_is_chosen_from_where_one_is_asked_for)
+{
+    struct board *b = open_board(4, (uint32_t[]){50, 9, 0, 20});
+    const int16_t groups[] = {1, 2, 2, 1};
+    struct board_choice among = {.count = 4, .groups = groups, .group = 1, .self = 2};
+
+    cr_assert_eq(board_least(b, &among), 3, "the fewest are elsewhere, and so is self");
+    board_close(&b->rows[3]);
+    cr_assert_eq(board_least(b, &among), 0);
+    among.group = 7;
+    cr_assert_eq(board_least(b, &among), -1);
     board_free(b);
 }
 
@@ -69,10 +88,10 @@ Test(board, expected_connections_count_until_the_owner_speaks)
 
     for (int i = 0; i < 5; i++)
         board_expect(&b->rows[0]);
-    cr_assert_eq(board_least(b, 0, 2, -1), 1);
+    cr_assert_eq(least(b, 0, 2, -1), 1);
     board_set_load(&b->rows[0], 0);
     board_expect(&b->rows[1]);
-    cr_assert_eq(board_least(b, 0, 2, -1), 0);
+    cr_assert_eq(least(b, 0, 2, -1), 0);
     board_free(b);
 }
 
@@ -102,8 +121,10 @@ static void *give(void *ctx)
     struct race *r = ctx;
 
     while (!r->over) {
-        if (!board_begin(r->row))
+        if (!board_begin(r->row)) {
+            sched_yield();
             continue;
+        }
         r->given++;
         r->inbox++;
         board_done(r->row);
@@ -120,7 +141,7 @@ Test(board, nothing_comes_after_the_leaver_has_seen_quiet)
 
     for (int i = 0; i < 4; i++)
         cr_assert_eq(pthread_create(&senders[i], NULL, give, &r), 0);
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < 500; round++) {
         board_open(r.row);
         sched_yield();
         board_close(r.row);

@@ -7,6 +7,7 @@
 #include "lib/topo/machine.h"
 #include "server/locality/home.h"
 #include "server/process/plan.h"
+#include "server/process/worker_cpus.h"
 
 TestSuite(home, .timeout = 10);
 
@@ -24,9 +25,17 @@ static void make(struct home_map *map, struct machine_node *nodes, unsigned nnod
                  struct plan_silo *silos, unsigned nsilos)
 {
     struct machine m = {.root = "", .nodes = nodes, .nnodes = nnodes};
-    struct plan plan = {.silos = silos, .count = nsilos};
+    struct plan plan = {.silos = silos, .count = nsilos, .workers = nsilos};
+    struct worker_cpus cpus = {.of = calloc(nsilos, sizeof(cpu_set_t)), .count = nsilos};
 
-    cr_assert_eq(home_map_make(map, &plan, &m), 0);
+    // Each silo has one worker here; one with a single CPU is bound to it.
+    for (unsigned i = 0; i < nsilos; i++) {
+        silos[i].first = i;
+        silos[i].workers = 1;
+        cpus.of[i] = silos[i].cpus;
+    }
+    cr_assert_eq(home_map_make(map, &plan, &cpus, &m), 0);
+    free(cpus.of);
 }
 
 Test(home, with_a_silo_for_each_node_the_nic_s_node_decides)
@@ -73,6 +82,10 @@ Test(home, explicit_silos_without_a_node_take_that_of_their_cpus)
     cr_assert_eq(map.silo_node[0], 0);
     cr_assert_eq(map.silo_node[1], 1);
     cr_assert_eq(home_silo(&map, -1, 1, 0), 0, "a CPU of no silo: one of its node");
+    cr_assert_eq(map.worker_group[1], HOME_NO_GROUP, "bound to two CPUs");
+    cr_assert_eq(map.worker_group[0], home_group(&map, 0));
+    cr_assert_eq(home_group(&map, -1), HOME_NO_GROUP);
+    cr_assert_eq(home_group(&map, CPU_SETSIZE), HOME_NO_GROUP);
     home_map_free(&map);
 }
 
