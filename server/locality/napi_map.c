@@ -18,6 +18,7 @@ static struct napi_slot *slot_of(struct napi_map *map, uint32_t id, bool *fresh)
 
         if (found == 0 && atomic_compare_exchange_strong(&s->id, &found, id)) {
             *fresh = true;
+            atomic_store(&map->waiting, true);
             return s;
         }
         if (found == id)
@@ -73,6 +74,8 @@ int napi_map_node(struct napi_map *map, uint32_t id, int cpu_node, bool *ask)
 
 void napi_map_answer(struct napi_map *map, int (*ask)(uint32_t id, void *ctx), void *ctx)
 {
+    if (!atomic_exchange(&map->waiting, false))
+        return;
     for (uint32_t i = 0; i < NAPI_MAP_SIZE; i++) {
         struct napi_slot *s = &map->slots[i];
         uint32_t id = atomic_load_explicit(&s->id, memory_order_acquire);
@@ -93,4 +96,5 @@ void napi_map_forget(struct napi_map *map)
             atomic_store_explicit(&s->votes[v], 0, memory_order_relaxed);
         atomic_store_explicit(&s->answer, 0, memory_order_release);
     }
+    atomic_store(&map->waiting, true);
 }

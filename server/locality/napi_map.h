@@ -23,6 +23,7 @@ struct napi_slot {
 #define NAPI_UNKNOWN (-1) // the interface has no node
 
 struct napi_map {
+    _Atomic bool waiting; // some id waits for an answer
     struct napi_slot slots[NAPI_MAP_SIZE];
 };
 
