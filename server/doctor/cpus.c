@@ -85,25 +85,6 @@ int tree_cpu_mask(const struct doctor *d, cpu_set_t *cpus, const char *fmt, ...)
     return rc != 0 ? rc : parse_mask(text, cpus);
 }
 
-void cpus_format_list(const cpu_set_t *cpus, char *buf, size_t size)
-{
-    size_t used = 0;
-
-    buf[0] = '\0';
-    for (int cpu = 0; cpu < CPU_SETSIZE && used < size; cpu++) {
-        int first = cpu;
-
-        if (!CPU_ISSET(cpu, cpus))
-            continue;
-        while (cpu + 1 < CPU_SETSIZE && CPU_ISSET(cpu + 1, cpus))
-            cpu++;
-        const char *comma = used > 0 ? "," : "";
-        int n = first == cpu ? snprintf(buf + used, size - used, "%s%d", comma, cpu)
-                             : snprintf(buf + used, size - used, "%s%d-%d", comma, first, cpu);
-        used += (size_t)n;
-    }
-}
-
 static uint32_t mask_word(const cpu_set_t *cpus, size_t index)
 {
     uint32_t word = 0;

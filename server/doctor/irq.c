@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/topo/topo.h"
 #include "server/doctor/doctor_priv.h"
 #include "server/doctor/nic_priv.h"
 #include "server/doctor/tree_priv.h"
@@ -157,7 +158,7 @@ static bool look_node(struct doctor *d, const struct check *c)
         looked |= irqs.n > 0;
         if (leaving == 0)
             continue;
-        cpus_format_list(&n.cpus, cpus, sizeof(cpus));
+        topo_format_cpus(&n.cpus, cpus, sizeof(cpus));
         place_all(d, finding_add(d, c, nic_where(d, &n),
                                  "%u of %u queue interrupts may go to CPUs that are not the "
                                  "node's (%s)", leaving, irqs.n, cpus),

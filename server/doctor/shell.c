@@ -1,57 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A step as the command that a person would type. The names of interfaces are whatever somebody
-// gave them, escape sequences included, so what is not plain is quoted, and what does not print is
-// spelt out ($'...' of bash).
+// A step as the command that a person would type.
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/doctor/doctor_priv.h"
-
-static bool is_plain(unsigned char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           strchr("_./:+,=@%-", c) != NULL;
-}
-
-static void put_escaped(FILE *out, const char *word, size_t n)
-{
-    fputs("$'", out);
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)word[i];
-
-        if (c == '\t')
-            fputs("\\t", out);
-        else if (c < 0x20 || c >= 0x7f)
-            fprintf(out, "\\x%02x", c);
-        else if (c == '\'' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else
-            fputc(c, out);
-    }
-    fputc('\'', out);
-}
-
-static void put_word(FILE *out, const char *word, size_t n)
-{
-    bool plain = n > 0, simple = true;
-
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)word[i];
-
-        plain = plain && c != '\0' && is_plain(c);
-        simple = simple && c >= 0x20 && c < 0x7f && c != '\'';
-    }
-    if (plain)
-        fprintf(out, "%.*s", (int)n, word);
-    else if (simple)
-        fprintf(out, "'%.*s'", (int)n, word);
-    else
-        put_escaped(out, word, n);
-}
+#include "server/report/command.h"
 
 // Without the newline, which both echo and sysctl add.
 static size_t value_length(const char *value)
@@ -73,7 +29,7 @@ static void put_sysctl(FILE *out, const char *name, const char *value)
             *p = '.';
     }
     fputs("sysctl -w ", out);
-    put_word(out, word, (size_t)n);
+    command_print_word(word, (size_t)n, out);
     free(word);
 }
 
@@ -86,9 +42,9 @@ static void put_write(FILE *out, const struct step *s)
         return;
     }
     fputs("echo ", out);
-    put_word(out, s->value, value_length(s->value));
+    command_print_word(s->value, value_length(s->value), out);
     fputs(" > ", out);
-    put_word(out, s->path, strlen(s->path));
+    command_print_word(s->path, strlen(s->path), out);
 }
 
 const char *shell_quoted(struct doctor *d, const char *word)
@@ -99,7 +55,7 @@ const char *shell_quoted(struct doctor *d, const char *word)
     FILE *out = open_memstream(&text, &size);
 
     if (out != NULL)
-        put_word(out, word, strlen(word));
+        command_print_word(word, strlen(word), out);
     if (out == NULL || fclose(out) != 0)
         d->error = -ENOMEM;
     copy = doctor_text(d, "%s", text != NULL ? text : "");
@@ -119,7 +75,7 @@ char *step_shell(const struct step *s)
         put_write(out, s);
     for (size_t i = 0; s->argv != NULL && s->argv[i] != NULL; i++) {
         fputs(i > 0 ? " " : "", out);
-        put_word(out, s->argv[i], strlen(s->argv[i]));
+        command_print_word(s->argv[i], strlen(s->argv[i]), out);
     }
     if (fclose(out) != 0) {
         free(text);

@@ -37,9 +37,8 @@ unsigned tree_numbers(const struct doctor *d, unsigned *out, unsigned max, const
 // Writes to a file that is there. 0 or -errno.
 must_check int tree_write(const struct doctor *d, const char *path, const char *value);
 
-// The kernel's two ways to write a set.
+// The kernel's way to write a set as a mask; as a list: topo_format_cpus().
 #define CPUS_TEXT_MAX 4096
-void cpus_format_list(const cpu_set_t *cpus, char *buf, size_t size);
 void cpus_format_mask(const cpu_set_t *cpus, char *buf, size_t size);
 // The i-th CPU of a set that is not empty, from the start again after the last.
 int cpus_nth(const cpu_set_t *cpus, unsigned i);

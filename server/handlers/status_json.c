@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <inttypes.h>
-#include <stdbool.h>
-
 #include "lib/base/compiler.h"
+#include "lib/base/json_writer.h"
 #include "server/handlers/status.h"
 #include "server/process/stats_view.h"
 #include "version.h"
@@ -18,118 +16,110 @@ const char *status_state_name(int state)
     return state >= 0 && state < (int)array_len(names) ? names[state] : "unknown";
 }
 
-// RFC 8259, 7.
-static void put_string(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-        if (*p == '"' || *p == '\\')
-            fprintf(out, "\\%c", *p);
-        else if (*p < 0x20 || *p >= 0x7f)
-            fprintf(out, "\\u%04x", *p);
-        else
-            fputc(*p, out);
-    }
-    fputc('"', out);
-}
-
 // A number that is no number below `least` is null.
-static void put_or_null(FILE *out, const char *name, int value, int least)
+static void put_or_null(struct json_writer *j, const char *name, int value, int least)
 {
     if (value < least)
-        fprintf(out, "\"%s\":null", name);
+        json_null(j, name);
     else
-        fprintf(out, "\"%s\":%d", name, value);
+        json_number(j, name, value);
 }
 
-static void put_by_node(FILE *out, const struct stats_snapshot *s, const struct stats *counters,
-                        const struct stats_array *array)
+static void put_by_node(struct json_writer *j, const struct stats_snapshot *s,
+                        const struct stats *counters, const struct stats_array *array)
 {
-    for (unsigned i = 0; i < s->nnodes; i++)
-        fprintf(out, "\"%u\":%" PRId64 ",", i, stats_value_at(counters, array, i));
-    fprintf(out, "\"unknown\":%" PRId64, stats_value_at(counters, array, STATS_NODES - 1));
-}
+    char node[16];
 
-static void put_by_member(FILE *out, const struct stats_snapshot *s, const struct stats *counters,
-                          const struct stats_array *array)
-{
-    for (unsigned i = 0; i < s->nmembers; i++) {
-        if (i > 0)
-            fputc(',', out);
-        put_string(out, s->member[i].name);
-        fprintf(out, ":%" PRId64, stats_value_at(counters, array, i));
+    for (unsigned i = 0; i < s->nnodes; i++) {
+        snprintf(node, sizeof(node), "%u", i);
+        json_number(j, node, stats_value_at(counters, array, i));
     }
+    json_number(j, "unknown", stats_value_at(counters, array, STATS_NODES - 1));
 }
 
-static void put_crossings(FILE *out, const struct stats *c)
+static void put_by_member(struct json_writer *j, const struct stats_snapshot *s,
+                          const struct stats *counters, const struct stats_array *array)
+{
+    for (unsigned i = 0; i < s->nmembers; i++)
+        json_number(j, s->member[i].name, stats_value_at(counters, array, i));
+}
+
+static void put_crossings(struct json_writer *j, const struct stats *c)
 {
     double bytes = (double)c->bytes_placed;
     int64_t all = c->cross_disk + c->cross_read + c->cross_write + c->cross_nic;
 
     if (c->bytes_placed <= 0) {
-        fputs("\"crossings_per_byte\":null", out);
+        json_null(j, "crossings_per_byte");
         return;
     }
-    fprintf(out,
-            "\"crossings_per_byte\":{\"disk\":%.6f,\"read\":%.6f,\"write\":%.6f,\"nic\":%.6f,"
-            "\"all\":%.6f}",
-            (double)c->cross_disk / bytes, (double)c->cross_read / bytes,
-            (double)c->cross_write / bytes, (double)c->cross_nic / bytes, (double)all / bytes);
+    json_object(j, "crossings_per_byte");
+    json_fraction(j, "disk", (double)c->cross_disk / bytes);
+    json_fraction(j, "read", (double)c->cross_read / bytes);
+    json_fraction(j, "write", (double)c->cross_write / bytes);
+    json_fraction(j, "nic", (double)c->cross_nic / bytes);
+    json_fraction(j, "all", (double)all / bytes);
+    json_end(j);
 }
 
-static void put_counters(FILE *out, const struct stats_snapshot *s, const struct stats *counters)
+static void put_counters(struct json_writer *j, const char *name, const struct stats_snapshot *s,
+                         const struct stats *counters)
 {
-    fputc('{', out);
+    json_object(j, name);
     for (size_t i = 0; i < stats_nrows; i++)
-        fprintf(out, "\"%s\":%" PRId64 ",", stats_rows[i].name,
-                stats_value(counters, &stats_rows[i]));
+        json_number(j, stats_rows[i].name, stats_value(counters, &stats_rows[i]));
     for (size_t i = 0; i < stats_narrays; i++) {
-        fprintf(out, "\"%s\":{", stats_arrays[i].name);
+        json_object(j, stats_arrays[i].name);
         if (stats_arrays[i].by == STATS_BY_NODE)
-            put_by_node(out, s, counters, &stats_arrays[i]);
+            put_by_node(j, s, counters, &stats_arrays[i]);
         else
-            put_by_member(out, s, counters, &stats_arrays[i]);
-        fputs("},", out);
+            put_by_member(j, s, counters, &stats_arrays[i]);
+        json_end(j);
     }
-    put_crossings(out, counters);
-    fputc('}', out);
+    put_crossings(j, counters);
+    json_end(j);
 }
 
-static void put_silo(FILE *out, const struct stats_snapshot *s, unsigned i)
+static void put_silo(struct json_writer *j, const struct stats_snapshot *s, unsigned i)
 {
     const struct stats_silo_info *info = &s->silo[i];
 
-    fprintf(out, "{\"silo\":%u,", i);
-    put_or_null(out, "node", info->node, 0);
-    fputs(",\"cpus\":", out);
-    put_string(out, info->cpus);
-    fprintf(out, ",\"state\":\"%s\",", status_state_name((int)info->state));
-    put_or_null(out, "pid", info->pid, 1);
-    fprintf(out, ",\"restarts\":%u,\"workers\":%u,\"counters\":", info->restarts, info->workers);
-    put_counters(out, s, &s->silos[i]);
-    fputc('}', out);
+    json_object(j, NULL);
+    json_number(j, "silo", i);
+    put_or_null(j, "node", info->node, 0);
+    json_text(j, "cpus", info->cpus);
+    json_text(j, "state", status_state_name((int)info->state));
+    put_or_null(j, "pid", info->pid, 1);
+    json_number(j, "restarts", info->restarts);
+    json_number(j, "workers", info->workers);
+    put_counters(j, "counters", s, &s->silos[i]);
+    json_end(j);
 }
 
 void status_write_json(FILE *out, const struct stats_snapshot *s)
 {
-    fprintf(out, "{\"schema\":%d,\"server\":\"millrace\",\"version\":\"%s\",", STATUS_SCHEMA,
-            MILLRACE_VERSION);
-    put_or_null(out, "pid", s->master, 1);
-    fprintf(out, ",\"started\":%" PRId64 ",\"time\":%" PRId64 ",\"total\":", s->started, s->taken);
-    put_counters(out, s, &s->total);
-    fputs(",\"silos\":[", out);
-    for (unsigned i = 0; i < s->nsilos; i++) {
-        if (i > 0)
-            fputc(',', out);
-        put_silo(out, s, i);
-    }
-    fputs("],\"members\":[", out);
+    struct json_writer writer, *j = &writer;
+
+    json_start_compact(j, out);
+    json_object(j, NULL);
+    json_number(j, "schema", STATUS_SCHEMA);
+    json_text(j, "server", "millrace");
+    json_text(j, "version", MILLRACE_VERSION);
+    put_or_null(j, "pid", s->master, 1);
+    json_number(j, "started", s->started);
+    json_number(j, "time", s->taken);
+    put_counters(j, "total", s, &s->total);
+    json_list(j, "silos");
+    for (unsigned i = 0; i < s->nsilos; i++)
+        put_silo(j, s, i);
+    json_end(j);
+    json_list(j, "members");
     for (unsigned i = 0; i < s->nmembers; i++) {
-        fputs(i > 0 ? ",{\"member\":" : "{\"member\":", out);
-        put_string(out, s->member[i].name);
-        fputc(',', out);
-        put_or_null(out, "node", s->member[i].node, 0);
-        fputc('}', out);
+        json_object(j, NULL);
+        json_text(j, "member", s->member[i].name);
+        put_or_null(j, "node", s->member[i].node, 0);
+        json_end(j);
     }
-    fputs("]}\n", out);
+    json_end(j);
+    json_end(j);
 }

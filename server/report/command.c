@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -83,23 +84,46 @@ int command_run(const char *const *argv, char *said, size_t size, int *status)
     return 0;
 }
 
-static void print_word(const char *word, FILE *out)
+static bool is_plain(unsigned char c)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "-_./=:@,+%";
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("_./:+,=@%-", c) != NULL);
+}
 
-    if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
-        fputs(word, out);
-        return;
-    }
-    putc('\'', out);
-    for (; *word != '\0'; word++) {
-        if (*word == '\'')
-            fputs("'\\''", out);
+static void print_escaped(const char *word, size_t n, FILE *out)
+{
+    fputs("$'", out);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)word[i];
+
+        if (c == '\t')
+            fputs("\\t", out);
+        else if (c < 0x20 || c >= 0x7f)
+            fprintf(out, "\\x%02x", c);
+        else if (c == '\'' || c == '\\')
+            fprintf(out, "\\%c", c);
         else
-            putc(*word, out);
+            fputc(c, out);
     }
-    putc('\'', out);
+    fputc('\'', out);
+}
+
+void command_print_word(const char *word, size_t n, FILE *out)
+{
+    bool plain = n > 0, simple = true;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)word[i];
+
+        plain = plain && is_plain(c);
+        simple = simple && c >= 0x20 && c < 0x7f && c != '\'';
+    }
+    if (plain)
+        fprintf(out, "%.*s", (int)n, word);
+    else if (simple)
+        fprintf(out, "'%.*s'", (int)n, word);
+    else
+        print_escaped(word, n, out);
 }
 
 void command_print_words(const char *const *argv, FILE *out)
@@ -107,21 +131,7 @@ void command_print_words(const char *const *argv, FILE *out)
     for (size_t i = 0; argv[i] != NULL; i++) {
         if (i > 0)
             putc(' ', out);
-        print_word(argv[i], out);
+        command_print_word(argv[i], strlen(argv[i]), out);
     }
     putc('\n', out);
-}
-
-void command_print_json(const char *text, FILE *out)
-{
-    putc('"', out);
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-        if (*p == '"' || *p == '\\')
-            fprintf(out, "\\%c", *p);
-        else if (*p < 0x20 || *p == 0x7f)
-            fprintf(out, "\\u%04x", *p);
-        else
-            putc(*p, out);
-    }
-    putc('"', out);
 }

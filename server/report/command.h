@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a command without a shell, and prints one so that a shell or a JSON reader takes it as it
-// is.
+// Runs a command without a shell, and prints one so that a shell takes it as it is. The names of
+// interfaces are whatever somebody gave them, escape sequences included: what is not plain is
+// quoted, and what does not print is spelt out ($'...' of bash).
 #pragma once
 
 #include <stddef.h>
@@ -14,5 +15,5 @@
 // and the signal's number. 0 or -errno (-ENOENT: there is no such program).
 must_check int command_run(const char *const *argv, char *said, size_t size, int *status);
 
-void command_print_words(const char *const *argv, FILE *out); // one line, quoted where needed
-void command_print_json(const char *text, FILE *out);         // a string with its quotes
+void command_print_word(const char *word, size_t n, FILE *out);
+void command_print_words(const char *const *argv, FILE *out); // one line, with its end

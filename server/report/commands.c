@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/report/commands.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/topo/machine.h"
 #include "server/config/config.h"
@@ -37,6 +39,11 @@ static int load_machine(struct machine *m, const char *root)
     return rc;
 }
 
+bool command_without_configuration(const struct cmdline *c, const struct cmdline_paths *paths)
+{
+    return c->conf_file == NULL && access(paths->conf_file, F_OK) != 0 && errno == ENOENT;
+}
+
 int command_status(const struct cmdline *c, const struct cmdline_paths *paths)
 {
     struct config *config = load(c, paths);
@@ -67,7 +74,7 @@ static pid_t running_master(const struct config *config, const char *prefix)
 static void take_configuration(const struct cmdline *c, const struct cmdline_paths *paths,
                                struct doctor_options *o)
 {
-    struct config *config = load(c, paths);
+    struct config *config = command_without_configuration(c, paths) ? NULL : load(c, paths);
     struct plan plan;
 
     if (config == NULL)

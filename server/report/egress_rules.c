@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/check.h"
+#include "lib/base/json_writer.h"
 #include "lib/topo/machine.h"
 #include "server/locality/egress.h"
 #include "server/report/command.h"
@@ -27,6 +28,7 @@ struct run {
     enum egress_rules_action action;
     bool json;
     FILE *out;
+    struct json_writer writer;
     unsigned steps; // shown so far
     char said[4096]; // by the last command
 };
@@ -55,26 +57,25 @@ static struct step step_make(const struct machine_link *bond, const char *const 
 
 static void show_json(struct run *r, const struct step *s, int status)
 {
-    FILE *out = r->out;
+    struct json_writer *j = &r->writer;
 
-    fprintf(out, "%s\n    {\"command\": [", r->steps == 0 ? "" : ",");
-    for (unsigned i = 0; i < s->argc; i++) {
-        fputs(i == 0 ? "" : ", ", out);
-        command_print_json(s->argv[i], out);
-    }
-    fputs("], \"bond\": ", out);
-    command_print_json(s->bond->name, out);
+    json_object(j, NULL);
+    json_list(j, "command");
+    for (unsigned i = 0; i < s->argc; i++)
+        json_text(j, NULL, s->argv[i]);
+    json_end(j);
+    json_text(j, "bond", s->bond->name);
     if (s->member != NULL) {
-        fputs(", \"member\": ", out);
-        command_print_json(s->member->name, out);
-        fprintf(out, ", \"node\": %d, \"mark\": %u, \"mask\": %u", s->member->node,
-                egress_member_mark(s->member->index), EGRESS_MARK_MASK);
+        json_text(j, "member", s->member->name);
+        json_number(j, "node", s->member->node);
+        json_number(j, "mark", egress_member_mark(s->member->index));
+        json_number(j, "mask", EGRESS_MARK_MASK);
     }
     if (r->action != EGRESS_RULES_PRINT) {
-        fprintf(out, ", \"status\": %d, \"said\": ", status);
-        command_print_json(r->said, out);
+        json_number(j, "status", status);
+        json_text(j, "said", r->said);
     }
-    fputs("}", out);
+    json_end(j);
 }
 
 static void show_text(struct run *r, const struct step *s)
@@ -215,6 +216,20 @@ static int each_bond(struct run *r)
     return rc;
 }
 
+static void begin_json(struct run *r)
+{
+    json_start_compact(&r->writer, r->out);
+    json_object(&r->writer, NULL);
+    json_list(&r->writer, "commands");
+}
+
+static void end_json(struct run *r, int rc)
+{
+    json_end(&r->writer);
+    json_number(&r->writer, "error", -rc);
+    json_end(&r->writer);
+}
+
 int egress_rules_command(const struct machine *m, enum egress_rules_action action, bool json,
                          FILE *out)
 {
@@ -222,10 +237,10 @@ int egress_rules_command(const struct machine *m, enum egress_rules_action actio
     int rc;
 
     if (json)
-        fputs("{\"commands\": [", out);
+        begin_json(&r);
     rc = each_bond(&r);
     if (json)
-        fprintf(out, "\n], \"error\": %d}\n", -rc);
+        end_json(&r, rc);
     else if (r.steps == 0 && rc == 0)
         fputs(action == EGRESS_RULES_UNDO
                   ? "# no filter of ours is there\n"

@@ -16,6 +16,7 @@
 #include "server/process/cmdline.h"
 #include "server/process/plan.h"
 #include "server/process/report.h"
+#include "server/report/commands.h"
 
 #ifndef CAP_BPF
 #define CAP_BPF 39
@@ -95,12 +96,6 @@ static int show(struct topology_view *v, const char *root, bool json)
     return rc;
 }
 
-// Without -c, a machine where nothing has been configured yet can be looked at too.
-static bool without_configuration(const struct cmdline *c, const struct cmdline_paths *paths)
-{
-    return c->conf_file == NULL && access(paths->conf_file, F_OK) != 0 && errno == ENOENT;
-}
-
 int topology_command(const struct cmdline *c, const struct cmdline_paths *paths)
 {
     static const struct main_conf nothing = {.worker_processes = 0, .silos = SILOS_AUTO};
@@ -113,7 +108,7 @@ int topology_command(const struct cmdline *c, const struct cmdline_paths *paths)
     struct config *config = NULL;
     int rc;
 
-    if (!without_configuration(c, paths)) {
+    if (!command_without_configuration(c, paths)) {
         if (config_load(&source, &config, &error) != 0) {
             report(LOG_LEVEL_EMERG, 0, "%s", error.text);
             return 1;

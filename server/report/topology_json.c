@@ -8,7 +8,7 @@
 #include "lib/topo/topo.h"
 #include "server/config/config.h"
 #include "server/process/plan.h"
-#include "server/report/json_writer.h"
+#include "lib/base/json_writer.h"
 #include "server/report/mounts.h"
 #include "server/report/topology_priv.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Sets of CPUs as the kernel writes them, on machines with many.
+#include "lib/topo/topo.h"
 #include "server/doctor/tree_priv.h"
 #include "test/unit/server/doctor/doctor_fixture.h"
 
@@ -26,7 +27,7 @@ static int parse(const char *mask)
 static void expect_mask(const char *mask, const char *list, const char *again)
 {
     cr_assert_eq(parse(mask), 0, "%s", mask);
-    cpus_format_list(&cpus, text, sizeof(text));
+    topo_format_cpus(&cpus, text, sizeof(text));
     cr_expect_str_eq(text, list);
     cpus_format_mask(&cpus, text, sizeof(text));
     cr_expect_str_eq(text, again);

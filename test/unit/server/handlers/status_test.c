@@ -110,7 +110,7 @@ Test(status_json, names_are_escaped)
     s->nmembers = 1;
     strcpy(s->member[0].name, "a\"b\\c\n\x01\xff\x7f");
     char *text = written(status_write_json, s);
-    expect_in(text, "{\"member\":\"a\\\"b\\\\c\\u000a\\u0001\\u00ff\\u007f\",\"node\":0}");
+    expect_in(text, "{\"member\":\"a\\\"b\\\\c\\u000a\\u0001\\ufffd\\u007f\",\"node\":0}");
     for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++)
         cr_assert(*p < 0x7f);
     free(text);

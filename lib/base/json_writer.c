@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/report/json_writer.h"
+#include "lib/base/json_writer.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -11,9 +11,15 @@ void json_start(struct json_writer *j, FILE *out)
     *j = (struct json_writer){.out = out};
 }
 
+void json_start_compact(struct json_writer *j, FILE *out)
+{
+    *j = (struct json_writer){.out = out, .compact = true};
+}
+
 static void new_line(struct json_writer *j)
 {
-    fprintf(j->out, "\n%*s", (int)(2 * j->depth), "");
+    if (!j->compact)
+        fprintf(j->out, "\n%*s", (int)(2 * j->depth), "");
 }
 
 // How long a sequence of UTF-8 starts here (RFC 3629), or 0: overlong forms, surrogates and what is
@@ -69,8 +75,10 @@ static void begin_value(struct json_writer *j, const char *key)
         j->level[j->depth - 1].some = true;
         new_line(j);
     }
-    if (key != NULL)
-        fprintf(j->out, "\"%s\": ", key);
+    if (key == NULL)
+        return;
+    put_text(j->out, key);
+    fputs(j->compact ? ":" : ": ", j->out);
 }
 
 static void begin_level(struct json_writer *j, const char *key, char open, char close)
@@ -118,6 +126,12 @@ void json_number(struct json_writer *j, const char *key, int64_t value)
 {
     begin_value(j, key);
     fprintf(j->out, "%" PRId64, value);
+}
+
+void json_fraction(struct json_writer *j, const char *key, double value)
+{
+    begin_value(j, key);
+    fprintf(j->out, "%.6f", value);
 }
 
 void json_bool(struct json_writer *j, const char *key, bool value)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/report/json_writer.h"
+#include "lib/base/json_writer.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -39,6 +39,27 @@ Test(json_writer, only_valid_utf8_passes)
     expect_text("\xf0\x80\x80\x80z", "\"\\ufffd\\ufffd\\ufffd\\ufffdz\"");
     expect_text("\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"");
     expect_text("\xf0\x9f\x98", "\"\\ufffd\\ufffd\\ufffd\"");
+}
+
+Test(json_writer, compact_is_one_line_and_keys_are_escaped)
+{
+    size_t size;
+    FILE *out = open_memstream(&output, &size);
+    struct json_writer j;
+
+    json_start_compact(&j, out);
+    json_object(&j, NULL);
+    json_fraction(&j, "a\"b", 0.25);
+    json_list(&j, "empty");
+    json_end(&j);
+    json_list(&j, "two");
+    json_number(&j, NULL, 1);
+    json_null(&j, NULL);
+    json_end(&j);
+    json_end(&j);
+    fclose(out);
+    cr_expect_str_eq(output, "{\"a\\\"b\":0.250000,\"empty\":[],\"two\":[1,null]}\n");
+    free(output);
 }
 
 Test(json_writer, levels_commas_and_ends)
