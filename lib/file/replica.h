@@ -49,7 +49,7 @@ struct replica_file replica_file_of(const struct stat *st);
 struct replica_plan {
     int node;       // whose memory the copies are in; -1: any
     uint64_t bytes; // of copies; at least REPLICA_CHUNK. The index takes 0.05% more
-    // Copy without asking where the file's pages lie. Otherwise, chunks most of whose pages are on
+    // Copy without asking where the file's pages lie. Otherwise, chunks all of whose pages are on
     // `node` are left alone.
     bool anywhere;
 };
@@ -93,7 +93,7 @@ int replica_orders_fd(const struct replica_store *s);
 struct replica_counts {
     uint64_t admitted; // chunks copied
     uint64_t refused;  // orders: less frequent than the victim, too young, gone from the page cache
-    uint64_t local;    // orders: most pages are on the node already
+    uint64_t local;    // orders: all pages are on the node already
     uint64_t failed;   // orders: no memory on the node, read errors, changed while being copied
     uint64_t lost;     // wishes that found no room in the queue
     uint64_t evicted;  // copies given up for others

@@ -14,7 +14,7 @@
 
 #define LOCAL_S 30       // how long a chunk is believed to lie on the node
 #define REFUSED_S 1
-#define SAMPLES 8        // pages of a chunk that are looked at
+#define SAMPLES 16       // pages of a chunk that are looked at
 #define CANDIDATES 8     // slots that a victim is chosen from
 #define SEARCH_MAX 64    // slots looked at to find them
 #define NO_SLOT UINT32_MAX
@@ -147,7 +147,8 @@ static uint32_t chunk_len(const struct replica_order *o)
 
 enum lie { LIE_LOCAL, LIE_REMOTE, LIE_GONE };
 
-// What has left the page cache is not hot. Where nobody tells, the worker is believed.
+// What has left the page cache, or is only coming into it, is not hot. Where nobody tells, the
+// worker is believed.
 static enum lie where_pages_lie(const struct replica_store *s, const struct replica_order *o)
 {
     struct page_nodes nodes;
@@ -158,9 +159,12 @@ static enum lie where_pages_lie(const struct replica_store *s, const struct repl
     if (page_node_sample_sent(o->fd, o->chunk * REPLICA_CHUNK, chunk_len(o), SAMPLES, &nodes) != 0)
         return LIE_REMOTE;
     unsigned known = page_nodes_known(&nodes);
-    if (known == 0 && nodes.absent != 0)
-        return LIE_GONE;
-    return nodes.on[node] * 2 > known ? LIE_LOCAL : LIE_REMOTE;
+    if (known == 0)
+        return nodes.absent != 0 ? LIE_GONE : LIE_REMOTE;
+    // Readers of both nodes may have filled a chunk in turn, or be about to.
+    if (nodes.on[node] != known)
+        return LIE_REMOTE;
+    return nodes.absent + nodes.unknown != 0 ? LIE_GONE : LIE_LOCAL;
 }
 
 // ---- Orders.

@@ -96,7 +96,8 @@ static int work(struct locality *l)
     // Samples have their turn also while copies are always waiting.
     if (l->replicas != NULL && l->copies++ % COPIES_IN_A_ROW != 0 && replica_work(l->replicas))
         return REPLICA_PAUSE_MS;
-    if (l->placement != NULL && sampler_turn(&l->sampler, l->placement, clock_mono_ms() / 1000))
+    if (l->placement != NULL &&
+        sampler_turn(&l->sampler, l->placement, l->node, clock_mono_ms() / 1000))
         return SAMPLER_PAUSE_MS;
     return egress_pause(l);
 }
@@ -325,10 +326,9 @@ void locality_way(struct locality *l, int fd, struct way *way)
     way->member = (int16_t)members_number(&l->members, answer.link);
 }
 
-void locality_sample(struct locality *l, const struct placement_key *key, int fd, uint64_t off,
-                     uint64_t len)
+void locality_sample(struct locality *l, const struct placement_key *key, int fd)
 {
-    if (sampler_order(&l->sampler, key, fd, off, len))
+    if (sampler_order(&l->sampler, key, fd))
         wake(l);
 }
 

@@ -92,9 +92,8 @@ unsigned locality_worker(struct locality *l, const struct arrival *a, unsigned s
 // that keeps its bytes on this node. Nothing is asked, and nothing known, on a machine with one
 // node.
 void locality_way(struct locality *l, int fd, struct way *way);
-// These bytes of a file were sent: where they lie is to be found out.
-void locality_sample(struct locality *l, const struct placement_key *key, int fd, uint64_t off,
-                     uint64_t len);
+// Some of that part of a file was sent: where it lies is to be found out.
+void locality_sample(struct locality *l, const struct placement_key *key, int fd);
 // Writes the counters of replicas to those of one worker.
 void locality_publish(const struct locality *l, struct stats *stats);
 // The node of a file system's disks, or -1.

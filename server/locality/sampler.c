@@ -19,8 +19,7 @@ void sampler_destroy(struct sampler *s)
     pthread_mutex_destroy(&s->lock);
 }
 
-bool sampler_order(struct sampler *s, const struct placement_key *key, int fd, uint64_t off,
-                   uint64_t len)
+bool sampler_order(struct sampler *s, const struct placement_key *key, int fd)
 {
     bool was_empty = false;
 
@@ -33,7 +32,7 @@ bool sampler_order(struct sampler *s, const struct placement_key *key, int fd, u
         if (copy >= 0) {
             was_empty = s->count == 0;
             s->queue[(s->first + s->count++) % SAMPLER_QUEUE] =
-                (struct sampler_order){.key = *key, .fd = copy, .off = off, .len = len};
+                (struct sampler_order){.key = *key, .fd = copy};
         }
     }
     pthread_mutex_unlock(&s->lock);
@@ -55,33 +54,39 @@ static bool take(struct sampler *s, struct sampler_order *order)
     return some;
 }
 
-// The node of most pages. Parts with pages on several nodes are counted as if all were there.
-static int most(const struct page_nodes *n)
+static struct placed place(const struct page_nodes *n, int own)
 {
-    int node = PLACEMENT_UNKNOWN;
-    unsigned pages = 0;
+    unsigned known = page_nodes_known(n), far = 0;
+    // A part that is only coming in says nothing yet, unless some of it lies elsewhere already.
+    bool whole = n->absent + n->unknown == 0;
+    struct placed p = {.known = false};
+    unsigned here = own >= 0 && own < PAGE_NODES_MAX ? n->on[own] : 0;
 
     for (int i = 0; i < PAGE_NODES_MAX; i++) {
-        if (n->on[i] > pages) {
-            pages = n->on[i];
-            node = i;
+        if (i != own && n->on[i] > far) {
+            far = n->on[i];
+            p.far = (uint8_t)i;
         }
     }
-    return node;
+    p.known = known != 0 && (whole || here != known);
+    if (known != 0)
+        p.near = (uint8_t)(here * PLACEMENT_WHOLE / known);
+    return p;
 }
 
-bool sampler_turn(struct sampler *s, struct placement *placement, uint64_t now_s)
+bool sampler_turn(struct sampler *s, struct placement *placement, int own, uint64_t now_s)
 {
     struct sampler_order order;
     struct page_nodes found;
     unsigned n = 0;
 
     for (; n < SAMPLER_TURN && take(s, &order); n++) {
-        int node = PLACEMENT_UNKNOWN;
+        struct placed placed = {.known = false};
 
-        if (page_node_sample_sent(order.fd, order.off, order.len, SAMPLER_PAGES, &found) == 0)
-            node = most(&found);
-        placement_set(placement, &order.key, node, now_s);
+        if (page_node_sample_sent(order.fd, order.key.part * PLACEMENT_PART, PLACEMENT_PART,
+                                  SAMPLER_PAGES, &found) == 0)
+            placed = place(&found, own);
+        placement_set(placement, &order.key, &placed, now_s);
         close(order.fd);
     }
     return n == SAMPLER_TURN;

@@ -12,14 +12,13 @@
 #include "server/locality/placement.h"
 
 #define SAMPLER_QUEUE 64
-#define SAMPLER_PAGES 8 // looked at for one order
+#define SAMPLER_PAGES 16 // looked at for one order
 #define SAMPLER_TURN 16 // orders in one turn
 #define SAMPLER_PAUSE_MS 50 // between turns: an order interrupts each CPU of the silo
 
 struct sampler_order {
     struct placement_key key;
     int fd; // a duplicate
-    uint64_t off, len;
 };
 
 struct sampler {
@@ -31,9 +30,8 @@ struct sampler {
 void sampler_init(struct sampler *s);
 void sampler_destroy(struct sampler *s);
 
-// Any thread; does not wait. [off, off+len) of `fd` has just been sent. True: the queue was empty,
-// and the thread should be woken.
-bool sampler_order(struct sampler *s, const struct placement_key *key, int fd, uint64_t off,
-                   uint64_t len);
-// The thread's: carries some orders out. True: more are waiting.
-bool sampler_turn(struct sampler *s, struct placement *placement, uint64_t now_s);
+// Any thread; does not wait. Some of that part of `fd` has just been sent. True: the queue was
+// empty, and the thread should be woken.
+bool sampler_order(struct sampler *s, const struct placement_key *key, int fd);
+// The thread's, of a silo on node `own`: carries some orders out. True: more are waiting.
+bool sampler_turn(struct sampler *s, struct placement *placement, int own, uint64_t now_s);

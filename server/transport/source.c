@@ -32,7 +32,7 @@ static void find_replica(struct locality *l, const struct slice *s, struct body_
 {
     struct stat st;
 
-    if (src->page_node == l->node && !l->replicas_anywhere)
+    if (placed_near(&src->placed) && !l->replicas_anywhere)
         return;
     if (fstat(s->file->fd, &st) != 0)
         return;
@@ -44,7 +44,6 @@ static void find_replica(struct locality *l, const struct slice *s, struct body_
     src->fd = src->hit.fd;
     src->off = src->hit.off;
     src->len = src->hit.len;
-    src->page_node = l->node;
 }
 
 void body_source_open(struct conn *c, const struct slice *s, uint64_t most,
@@ -52,7 +51,7 @@ void body_source_open(struct conn *c, const struct slice *s, uint64_t most,
 {
     struct locality *l = places_of(c);
 
-    *src = (struct body_source){.fd = s->file->fd, .off = s->off, .page_node = -1};
+    *src = (struct body_source){.fd = s->file->fd, .off = s->off};
     src->len = most < s->len ? most : s->len;
     if (l == NULL)
         return;
@@ -61,9 +60,25 @@ void body_source_open(struct conn *c, const struct slice *s, uint64_t most,
     if (src->len > left)
         src->len = left;
     struct placement_key key = key_of(s);
-    src->page_node = placement_node(l->placement, &key, clock_mono_ms() / 1000, &src->ask);
+    src->placed = placement_of(l->placement, &key, clock_mono_ms() / 1000, &src->ask);
     if (l->replicas != NULL)
         find_replica(l, s, src);
+}
+
+static const struct placed whole = {.known = true, .near = PLACEMENT_WHOLE};
+
+// Pages on two nodes are taken to be sent in the shares that they have.
+static void count(struct stats *stats, struct meter_path *path, const struct placed *placed,
+                  uint64_t sent)
+{
+    uint64_t near = placed->known ? sent * placed->near / PLACEMENT_WHOLE : 0;
+
+    path->page_node = path->worker_node;
+    if (near != 0)
+        meter_bytes(stats, path, near);
+    path->page_node = placed->known ? placed->far : -1;
+    if (near != sent)
+        meter_bytes(stats, path, sent - near);
 }
 
 static void account(struct conn *c, struct locality *l, const struct slice *s,
@@ -74,21 +89,18 @@ static void account(struct conn *c, struct locality *l, const struct slice *s,
 
     path.fetched = !src->replica && body_fetched(&c->request->response, s->off) != 0;
     path.worker_node = l->node;
-    path.page_node = src->page_node;
-    // What a fetch brought in lies where this worker's memory is.
-    if (path.fetched) {
-        path.page_node = l->node;
+    // What a fetch brought in lies where this worker's memory is; but only a sample tells whether
+    // another silo was not fetching it too.
+    if (path.fetched)
         path.disk_node = locality_disk_node(l, s->file->dev);
-        placement_set(l->placement, &key, l->node, clock_mono_ms() / 1000);
-    } else if (src->ask && !src->replica) {
-        locality_sample(l, &key, src->fd, src->off, sent);
-    }
+    else if (src->ask && !src->replica)
+        locality_sample(l, &key, src->fd);
     path.egress_node = c->way.node;
     path.cpu_reads = cpu_reads;
     path.replica = src->replica;
     if (c->way.member >= 0)
         path.member = (unsigned)c->way.member;
-    meter_bytes(c->worker->stats, &path, sent);
+    count(c->worker->stats, &path, path.fetched || src->replica ? &whole : &src->placed, sent);
 }
 
 void body_source_account(struct conn *c, const struct slice *s, const struct body_source *src,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "lib/file/replica.h"
+#include "server/locality/placement.h"
 #include "server/transport/transport.h"
 
 struct conn;
@@ -17,8 +18,8 @@ struct slice;
 struct body_source {
     int fd;            // read or sendfile from here
     uint64_t off, len; // these bytes of it: the slice's first, at most as many as asked for
-    int page_node;     // -1: unknown
-    bool ask;          // page_node is to be found out
+    struct placed placed;
+    bool ask;          // where it lies is to be found out
     bool replica;
     struct replica_hit hit; // with replica
     bool identified;

@@ -89,7 +89,7 @@ static enum transport_result seal_cold(struct conn *c, uint64_t most, uint64_t r
 {
     const struct response *s = &c->request->response;
     size_t n = (size_t)min_of(min_of(s->body->len, most), ready);
-    struct body_source src = {.fd = s->body->file->fd, .off = s->body->off, .page_node = -1};
+    struct body_source src = {.fd = s->body->file->fd, .off = s->body->off};
 
     body_source_account(c, s->body, &src, n, true);
     enum transport_result rc =
