@@ -69,6 +69,7 @@ function(millrace_criterion label target test source)
         set(extra ${PROJECT_SOURCE_DIR}/test/unit/criterion_tsan.c)
     endif()
     add_executable(${target} ${source} ${extra})
+    set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
     target_link_libraries(${target} PRIVATE ${ARGN} PkgConfig::CRITERION)
     # One at a time: ctest runs the binaries side by side, and Criterion 2.4 leaks a little of its
     # own when tests with a time limit run in parallel.

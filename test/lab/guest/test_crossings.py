@@ -15,7 +15,7 @@ import probes
 import workload
 from workload import KIB
 
-pytestmark = pytest.mark.machine("numa2")
+pytestmark = [pytest.mark.machine("numa2"), pytest.mark.kernel("6.12", "newest")]
 
 PAGES, MEMORY = 0xffffea0000000000, 0xffff888000000000
 MACHINE = SimpleNamespace(

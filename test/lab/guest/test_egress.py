@@ -9,7 +9,7 @@ import lab
 import lacp
 from flows import FAMILIES, VLANS, Flow, back, compare, network, note, without  # noqa: F401
 
-pytestmark = pytest.mark.machine("numa2")
+pytestmark = [pytest.mark.machine("numa2"), pytest.mark.kernel("6.12", "newest")]
 FOUR = pytest.mark.machine("numa4")
 
 FLOWS = 200

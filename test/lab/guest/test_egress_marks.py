@@ -11,7 +11,7 @@ import lacp
 from flows import FAMILIES, SIZE, SO_MARK, Flow, back, compare, network, without  # noqa: F401
 from wire import eventually
 
-pytestmark = pytest.mark.machine("numa2")
+pytestmark = [pytest.mark.machine("numa2"), pytest.mark.kernel("6.12", "newest")]
 
 
 def filters():

@@ -20,7 +20,8 @@ import workload
 from wire import eventually
 from workload import KIB
 
-pytestmark = [pytest.mark.machine("numa2", "numa4"), pytest.mark.limit(40)]
+pytestmark = [pytest.mark.machine("numa2", "numa4"), pytest.mark.kernel("6.12", "newest"),
+              pytest.mark.limit(40)]
 
 SLOW = {"pause": 0.05, "piece": 32 * KIB}  # 256 KiB take half a second and more
 CLIENTS = 12

@@ -19,7 +19,8 @@ import probes
 import workload
 from workload import KIB
 
-pytestmark = [pytest.mark.machine("numa2", "numa4"), pytest.mark.limit(60)]
+pytestmark = [pytest.mark.machine("numa2", "numa4"), pytest.mark.kernel("6.12", "newest"),
+              pytest.mark.limit(60)]
 
 RESULTS = Path("/results/crossings.json")
 HOT = 0.02
@@ -33,6 +34,8 @@ COUNTED = 1000      # connections whose silo is looked at
 # What puts a response on the node of the interface that it leaves by, and hot content there too.
 EGRESS = "silo_by egress;"
 LOCAL = f"{EGRESS} silo_replica_memory 64m;"
+# What makes them leave where they came in.
+MARKED = "egress_mark on; silo_replica_memory 64m;"
 AUTO = "worker_processes auto;"
 HTTP = """
 server {{
@@ -83,17 +86,17 @@ def addresses(bundle):
         yield made
 
 
-def note(account, server, kind, name, **more):
+def note(account, kind, name):
     """Adds a row to the results."""
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     rows.append({"workload": kind, "server": name, "machine": lab.MACHINE, "kernel": lab.KERNEL,
-                 **account.as_json(), **more})
+                 **account.as_json()})
     RESULTS.write_text(json.dumps(rows, indent=1))
     print(rows[-1])
 
 
-def measured(launch, bundle, addresses, name, kind, library):
-    server = start(launch, name)
+def measured(launch, bundle, addresses, name, kind, library, local=LOCAL):
+    server = start(launch, name, local)
     tls = kind.endswith("ktls")
     port, order = server.ports[int(tls)], {"tls": tls, "from": addresses}
     workload.drop_caches()
@@ -107,15 +110,15 @@ def measured(launch, bundle, addresses, name, kind, library):
         hands = library.dealt(CONNECTIONS, 2, seed=3)
     else:
         hands = library.dealt_by_disk()
-    account = workload.measure(bundle, server, library, hands, port=port, **order)
-    note(account, server, kind, name)
-    return account
+    return workload.measure(bundle, server, library, hands, port=port, **order)
 
 
+@pytest.mark.named
 @pytest.mark.parametrize("kind", WORKLOADS)
 def test_nginx_is_measured(launch, bundle, addresses, hot, cold, kind):
     account = measured(launch, bundle, addresses, "nginx", kind,
                        hot if kind.startswith("hot") else cold)
+    note(account, kind, "nginx")
     if kind.endswith("ktls"):
         assert account.stops["read"].total >= account.payload
     if kind.startswith("cold"):
@@ -126,6 +129,7 @@ def test_nginx_is_measured(launch, bundle, addresses, hot, cold, kind):
 def test_millrace_keeps_bytes_on_their_node(launch, bundle, addresses, hot, cold, kind):
     account = measured(launch, bundle, addresses, "millrace", kind,
                        hot if kind.startswith("hot") else cold)
+    note(account, kind, "millrace")
     crossed = account.per_byte()
     if kind.startswith("hot"):
         assert sum(crossed.values()) <= HOT, crossed
@@ -133,6 +137,23 @@ def test_millrace_keeps_bytes_on_their_node(launch, bundle, addresses, hot, cold
         # Disks are chosen at random: that is the one stop that the server cannot choose.
         assert sum(crossed.values()) <= 1 - 1 / len(workload.disks()) + COLD, crossed
         assert sum(crossed.values()) - crossed["disk"] <= HOT, crossed
+
+
+@pytest.fixture
+def egress_rules(bundle):
+    lab.run(lab.MILLRACE, "--egress-rules", "--apply")
+    yield
+    lab.run(lab.MILLRACE, "--egress-rules", "--undo")
+
+
+@pytest.mark.parametrize("kind", ["hot-http", "hot-ktls"])
+def test_marked_bytes_leave_where_their_connection_came_in(launch, bundle, addresses, hot,
+                                                           egress_rules, kind):
+    account = measured(launch, bundle, addresses, "millrace", kind, hot, MARKED)
+    crossed = account.per_byte()
+    print(crossed, f"{account.coincide():.3f} leave as they came")
+    assert sum(crossed.values()) <= HOT, crossed
+    assert account.coincide() >= RIGHT
 
 
 @pytest.mark.parametrize("by", ["arrival", "egress"])
@@ -222,6 +243,7 @@ def anonymous_before_fork(pid):
     return sum(anonymous_pages(pid, 0))
 
 
+@pytest.mark.named
 def test_the_results_are_complete():
     """Last in this file: the plot has what it needs."""
     rows = json.loads(RESULTS.read_text())
