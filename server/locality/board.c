@@ -29,8 +29,10 @@ void board_free(struct board *b)
         munmap(b, board_size(b->count));
 }
 
-void board_open(struct board_row *row)
+void board_open(struct board_row *row, bool alone)
 {
+    if (alone)
+        atomic_store(&row->sending, 0);
     atomic_store(&row->load, 0);
     atomic_store(&row->open, 1);
 }

@@ -30,8 +30,9 @@ struct board {
 struct board *board_make(unsigned workers);
 void board_free(struct board *b); // NULL is harmless
 
-// A worker's own row.
-void board_open(struct board_row *row);
+// A worker's own row. `alone`: only workers of its own silo hand over to it, so whoever is counted
+// died with the silo before.
+void board_open(struct board_row *row, bool alone);
 void board_close(struct board_row *row);
 // After board_close(): does nobody hand over any more? A silo that was killed in the midst of it is
 // counted for ever, so waiting for this has to end.

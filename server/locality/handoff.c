@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -202,7 +201,7 @@ void handoff_begin(struct worker *w, const struct handoff_setup *setup)
     p->row = &x->board->rows[self_of(w)];
     if (x->inboxes != NULL)
         p->inbox = x->inboxes[self_of(w)].receive;
-    board_open(p->row);
+    board_open(p->row, x->inboxes == NULL);
     watch_inbox(w);
 }
 
@@ -226,16 +225,15 @@ bool handoff_has_left(const struct worker *w)
 void handoff_end(struct worker *w)
 {
     struct handoff_port *p = &w->handoff;
-    uint64_t until = clock_mono_ms() + HANDOFF_LEAVE_MS;
-
     if (p->setup.locality == NULL)
         return;
     p->left = true;
     board_close(p->row);
     timer_cancel(&w->ring.wheel, &p->leave);
     ring_cancel(&w->ring, &p->poll);
-    while (!board_quiet(p->row) && clock_mono_ms() < until)
-        sched_yield();
+    // The loop's clock stands still here.
+    for (unsigned ms = 0; !board_quiet(p->row) && ms < HANDOFF_LEAVE_MS; ms++)
+        poll(NULL, 0, 1);
 }
 
 void handoff_count(struct worker *w)

@@ -22,7 +22,7 @@ static struct board *open_board(unsigned count, const uint32_t *loads)
 
     cr_assert_not_null(b);
     for (unsigned i = 0; i < count; i++) {
-        board_open(&b->rows[i]);
+        board_open(&b->rows[i], false);
         board_set_load(&b->rows[i], loads[i]);
     }
     return b;
@@ -95,6 +95,18 @@ Test(board, expected_connections_count_until_the_owner_speaks)
     board_free(b);
 }
 
+Test(board, who_died_in_the_midst_of_it_is_forgotten_where_nobody_else_can_be)
+{
+    struct board *b = open_board(1, (uint32_t[]){0});
+
+    cr_assert(board_begin(&b->rows[0]));
+    board_open(&b->rows[0], false);
+    cr_assert_not(board_quiet(&b->rows[0]));
+    board_open(&b->rows[0], true);
+    cr_assert(board_quiet(&b->rows[0]));
+    board_free(b);
+}
+
 Test(board, it_is_shared_with_children)
 {
     struct board *b = open_board(1, (uint32_t[]){0});
@@ -142,7 +154,7 @@ Test(board, nothing_comes_after_the_leaver_has_seen_quiet)
     for (int i = 0; i < 4; i++)
         cr_assert_eq(pthread_create(&senders[i], NULL, give, &r), 0);
     for (int round = 0; round < 500; round++) {
-        board_open(r.row);
+        board_open(r.row, false);
         sched_yield();
         board_close(r.row);
         while (!board_quiet(r.row))
