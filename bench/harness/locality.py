@@ -81,20 +81,24 @@ def one_node(make, wrk, rounds, seconds, say):
 
 
 def handoff(make, cpus, wrk, rounds, seconds, say):
-    """CPU of one hand-off between silos: connections that are handed over against connections that
-    were steered to where they belong, the difference divided by the share handed over."""
+    """CPU of one hand-off between silos: the same connections before the same two CPUs, of which half
+    are handed over, against all served where they were accepted; the difference divided by the
+    share handed over. Beside it, connections that were steered to where they belong."""
     two = TWO_SILOS.format(*cpus)
+    masks = " ".join("1" + "0" * cpu for cpu in cpus)
     places = {"handed": make("handed", two + " steering off;"),
+              "stay": make("stay", f"worker_processes 2; silos none; worker_cpu_affinity {masks};"),
               "steered": make("steered", two + " steering silo;")}
 
     def measure(servers):
         taken = in_turn(servers, wrk, "/1k.bin", CLOSE, rounds, seconds, say, "hand-off")
         cost = []
         for t in taken:
-            share = t["handed"]["handed"] - t["steered"]["handed"]
+            share = t["handed"]["handed"]
             if share < 0.2:
                 raise BenchError(f"only {share:.2f} of the connections were handed over")
-            cost.append((t["handed"]["us"] - t["steered"]["us"]) / share)
+            cost.append((t["handed"]["us"] - t["stay"]["us"]) / share)
         return {"us": spread_of(cost), "rounds": taken,
+                "each": {r: statistics.median(t[r]["us"] for t in taken) for r in places},
                 "share": statistics.median(t["handed"]["handed"] for t in taken)}
     return running(places, measure)

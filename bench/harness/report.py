@@ -148,8 +148,10 @@ def locality_table(found):
         out.append(f"{row['what']:>10} | {row['us']['silos']:.2f} us per {each}, with silos none "
                    f"{row['us']['none']:.2f}, ratio {spread(row['ratio'])}")
     handed = found["handoff"]
-    out.append(f"{'hand-off':>10} | {spread(handed['us'])} us more than a connection that was "
-               f"steered ({handed['share']:.2f} of them handed over)")
+    each = handed["each"]
+    out.append(f"{'hand-off':>10} | {spread(handed['us'])} us ({handed['share']:.2f} of the connections "
+               f"handed over: {each['handed']:.2f} us each, {each['stay']:.2f} where all stay, "
+               f"{each['steered']:.2f} where all are steered)")
     return out
 
 
