@@ -15,9 +15,6 @@
 
 struct handoff {
     uint32_t listen;     // which of the configuration's addresses accepted it, from 0
-    uint32_t napi_id;    // where it arrived (SO_INCOMING_NAPI_ID)
-    int32_t cpu;         // and SO_INCOMING_CPU; -1: unknown
-    uint64_t started_ns; // CLOCK_MONOTONIC: the hand-off began
 };
 
 // Both ends, non-blocking and close-on-exec. 0 or -errno.

@@ -58,10 +58,9 @@ static int give_near(struct worker *to, const struct listen_conf *listen, int fd
     return 0;
 }
 
-static int give_far(const struct inbox *inbox, const struct listen_conf *listen,
-                    const struct arrival *a, int fd)
+static int give_far(const struct inbox *inbox, const struct listen_conf *listen, int fd)
 {
-    struct handoff h = {.listen = listen->index, .napi_id = a->napi_id, .cpu = a->cpu};
+    struct handoff h = {.listen = listen->index};
     int rc = handoff_send(inbox->send, &h, fd);
 
     // The receiver has its own.
@@ -70,8 +69,7 @@ static int give_far(const struct inbox *inbox, const struct listen_conf *listen,
     return rc;
 }
 
-static bool hand_over(struct worker *w, const struct listen_conf *listen,
-                      const struct arrival *a, unsigned worker, int fd)
+static bool hand_over(struct worker *w, const struct listen_conf *listen, unsigned worker, int fd)
 {
     struct handoff_port *p = &w->handoff;
     struct locality *l = p->setup.locality;
@@ -83,7 +81,7 @@ static bool hand_over(struct worker *w, const struct listen_conf *listen,
     if (!board_begin(row))
         return false;
     rc = near ? give_near(p->setup.crew[i], listen, fd)
-              : give_far(&l->exchange->inboxes[worker], listen, a, fd);
+              : give_far(&l->exchange->inboxes[worker], listen, fd);
     if (rc == 0)
         board_expect(row);
     board_done(row);
@@ -109,7 +107,7 @@ void handoff_accepted(struct worker *w, const struct listener *from, int fd)
     bool at_home = locality_silo_of(l, worker) == l->silo;
     if (at_home)
         stats_add(&w->stats->steered, 1);
-    if (worker != self && hand_over(w, from->conf, &a, worker, fd))
+    if (worker != self && hand_over(w, from->conf, worker, fd))
         return;
     if (!at_home)
         stats_add(&w->stats->handoff_refused, 1);

@@ -43,6 +43,7 @@ static void renew_egress(struct locality *l)
     int rc = egress_make(&l->machine, &fresh);
 
     l->egress_ms = clock_mono_ms();
+    l->egress_due = false;
     if (rc != 0) {
         log_alert(-rc, "reading routes and neighbours failed");
         return;
@@ -61,8 +62,7 @@ static void links_changed(struct locality *l)
         log_alert(-rc, "reading the network interfaces failed");
     members_set(&l->members, &l->machine);
     napi_map_forget(&l->napi);
-    if (l->egress != NULL)
-        renew_egress(l);
+    l->egress_due = l->egress != NULL;
 }
 
 // Milliseconds until what is foretold about egress is looked at again, -1: only when interfaces
@@ -76,8 +76,10 @@ static int egress_pause(struct locality *l)
         return -1;
     // Routes and neighbours change without a word.
     age = clock_mono_ms() - l->egress_ms;
-    if (age >= EGRESS_TRUST_MS || (age >= EGRESS_GRACE_MS && egress_stale(e)))
+    if (age >= EGRESS_TRUST_MS || (age >= EGRESS_GRACE_MS && (l->egress_due || egress_stale(e))))
         renew_egress(l);
+    else if (l->egress_due)
+        return (int)(EGRESS_GRACE_MS - age);
     return EGRESS_LOOK_MS;
 }
 
@@ -245,6 +247,7 @@ void locality_arrival(struct locality *l, int fd, struct arrival *a)
 {
     struct net_address local, remote;
     struct egress_answer answer;
+    struct egress *e = l->egress;
     bool ask = false;
 
     *a = (struct arrival){.cpu = -1};
@@ -257,8 +260,8 @@ void locality_arrival(struct locality *l, int fd, struct arrival *a)
     a->home = a->node;
     if (ask)
         wake(l);
-    if (l->by_egress && both_ends(fd, &local, &remote) &&
-        egress_predict(l->egress, &local, &remote, &answer) && answer.node >= 0)
+    if (l->by_egress && e != NULL && both_ends(fd, &local, &remote) &&
+        egress_predict(e, &local, &remote, &answer) && answer.node >= 0)
         a->home = answer.node;
 }
 

@@ -49,6 +49,7 @@ struct locality {
     struct egress *_Atomic egress; // NULL: not asked for
     struct egress *retired;    // the one before, which a worker may still be reading
     uint64_t egress_ms;        // when `egress` was made
+    bool egress_due;           // interfaces have changed since
     void (*egress_changed)(void *ctx); // called by the thread
     void *ctx;
     int wake_fd, link_fd;      // eventfd; link_watch.h, -1 without
