@@ -12,9 +12,12 @@
 // Where a line began, and whether its end came.
 enum line_state { LINE_OPEN, LINE_TOO_LONG, LINE_COMPLETE };
 
-void h1_init(struct h1_parser *p, struct arena *a, const struct h1_limits *limits)
+void h1_init(struct h1_parser *p, struct http_head *head, struct arena *a,
+             const struct h1_limits *limits)
 {
+    *head = (struct http_head){0};
     *p = (struct h1_parser){
+        .head = head,
         .arena = a,
         .limits = *limits,
         .room = limits->first_buffer,
@@ -91,7 +94,7 @@ static enum h1_result skip_empty_lines(struct h1_parser *p, const char *buf, uin
         else
             break;
     }
-    p->parsed = p->scanned = p->method = pos;
+    p->parsed = p->scanned = p->head->method = pos;
     if (pos == len || (len - pos == 1 && buf[pos] == '\r'))
         return H1_MORE;
     p->room = p->limits.first_buffer - pos;
@@ -102,23 +105,23 @@ static enum h1_result skip_empty_lines(struct h1_parser *p, const char *buf, uin
 static enum h1_result take_request_line(struct h1_parser *p, const char *buf, uint32_t len)
 {
     uint32_t end = 0;
-    const char *line = buf + p->method;
-    enum line_state found = find_line(p, buf, len, p->method, &end);
+    const char *line = buf + p->head->method;
+    enum line_state found = find_line(p, buf, len, p->head->method, &end);
     if (found != LINE_COMPLETE) {
-        uint32_t seen = p->scanned - p->method;
+        uint32_t seen = p->scanned - p->head->method;
         bool plausible = h1_line_plausible(line, seen);
         if (found == LINE_OPEN && plausible)
             return H1_MORE;
-        p->line_len = shown_line(line, seen);
+        p->head->line_len = shown_line(line, seen);
         return fail(p, plausible ? H1_URI_TOO_LONG : H1_BAD_REQUEST);
     }
-    p->line_len = trim_line_end(line, end - p->method);
-    enum h1_result r = h1_parse_line(p, buf, p->line_len);
+    p->head->line_len = trim_line_end(line, end - p->head->method);
+    enum h1_result r = h1_parse_line(p, buf, p->head->line_len);
     if (r != H1_DONE && r != H1_METHOD_UNKNOWN)
         return fail(p, r);
     p->parsed = end;
-    if (p->http_0_9) {
-        p->head_len = end;
+    if (p->head->http_0_9) {
+        p->head->head_len = end;
         p->state = H1_AT_END;
         return H1_DONE;
     }
@@ -130,14 +133,14 @@ static enum h1_result take_request_line(struct h1_parser *p, const char *buf, ui
 // The checks that need all fields.
 static enum h1_result finish_head(struct h1_parser *p)
 {
-    bool http_1_0 = p->http_minor == 0;
-    p->host_missing = !http_1_0 && !p->has_host;
+    bool http_1_0 = p->head->http_minor == 0;
+    p->host_missing = !http_1_0 && !p->head->has_host;
     if (p->host_missing)
         return fail(p, H1_BAD_REQUEST);
-    p->head_len = (uint32_t)p->parsed;
+    p->head->head_len = (uint32_t)p->parsed;
     p->keep_alive = !p->connection_close && (!http_1_0 || p->connection_keep_alive);
-    p->state = p->chunked || p->content_length > 0 ? H1_IN_BODY : H1_AT_END;
-    return p->llhttp_method == UINT8_MAX ? H1_METHOD_UNKNOWN : H1_DONE;
+    p->state = p->chunked || p->head->content_length > 0 ? H1_IN_BODY : H1_AT_END;
+    return p->head->llhttp_method == HTTP_METHOD_UNKNOWN ? H1_METHOD_UNKNOWN : H1_DONE;
 }
 
 static bool is_empty_line(const char *line, uint32_t len)
@@ -177,20 +180,9 @@ enum h1_result h1_head(struct h1_parser *p, const char *buf, size_t len)
     }
     if (p->state == H1_IN_LINE) {
         enum h1_result r = take_request_line(p, buf, n);
-        if (r != H1_DONE || p->http_0_9)
+        if (r != H1_DONE || p->head->http_0_9)
             return r;
     }
     check(p->state == H1_IN_FIELDS);
     return take_fields(p, buf, n);
-}
-
-int h1_find(const struct h1_parser *p, const char *head, struct sv name)
-{
-    for (uint32_t i = 0; i < p->nfields; i++) {
-        const struct h1_field *f = &p->fields[i];
-        if (f->name_len == name.n && !f->ignored &&
-            sv_eq_nocase(sv_of(head + f->name, f->name_len), name))
-            return (int)i;
-    }
-    return -1;
 }

@@ -14,21 +14,14 @@
 #include "lib/base/arena.h"
 #include "lib/base/compiler.h"
 #include "lib/base/sv.h"
+#include "lib/http/head.h"
 
 // Limits in nginx's terms; bytes unless said otherwise.
 struct h1_limits {
     uint32_t first_buffer;  // client_header_buffer_size
     uint32_t large_size;    // large_client_header_buffers: size of one
     uint32_t large_count;   // large_client_header_buffers: number
-    uint32_t max_headers;   // max_headers: header lines at most
-    bool underscores;       // underscores_in_headers
-    bool ignore_invalid;    // ignore_invalid_headers
-};
-
-struct h1_field {
-    uint32_t name, value; // offsets into the head
-    uint32_t name_len, value_len;
-    bool ignored; // invalid by nginx's rules (underscore, dot, ...) and to be passed over
+    struct http_field_rules fields;
 };
 
 enum h1_result {
@@ -43,50 +36,40 @@ enum h1_result {
 
 struct h1_parser {
     llhttp_t ll;
-    struct arena *arena;     // request arena: the fields array
+    struct arena *arena;     // borrowed: the fields array
     struct h1_limits limits;
     size_t parsed;           // bytes of the head given to llhttp so far
     const char *base;        // the head while a call runs
 
-    // Valid after H1_DONE; request line parts also after an error, as far as they came. The request
-    // line begins at `method`, whatever it is worth.
-    uint32_t line_len;       // request line without its line end; after an error, what came of it
-    uint32_t method, method_len;
-    uint32_t target, target_len; // request-target as sent
-    uint32_t head_len;       // bytes of the head, its last empty line included
-    uint8_t http_major, http_minor;
-    uint8_t llhttp_method;   // enum llhttp_method; of no meaning with H1_METHOD_UNKNOWN
+    // Valid after H1_DONE; the parts of the request line also after an error, as far as they came.
+    // The request line begins at head->method, whatever it is worth.
+    struct http_head *head;  // borrowed
     bool keep_alive;         // by version and Connection
     bool connection_close;   // Connection: close was there
     bool connection_keep_alive; // Connection: keep-alive was there
     bool chunked;
-    bool has_length;
-    bool expect_continue;    // Expect: 100-continue
-    bool http_0_9;           // "GET /path" without a version
     bool host_missing;       // why it is H1_BAD_REQUEST: HTTP/1.1 wants a Host
-    uint64_t content_length;
-    uint32_t nfields, cfields;
-    struct h1_field *fields;
 
     uint64_t body_bytes;     // payload of the body so far
 
     // private to h1*.c
     uint8_t state, failure;  // enum h1_state; enum h1_result a callback failed with
-    bool has_host;
-    uint32_t seen;           // which of the fields that may be there once were, as bits
-    uint32_t counted;        // header lines that count against max_headers
     uint32_t scanned;        // bytes searched for the end of the line that begins at `parsed`
     uint32_t room, larges;   // of nginx's buffers: bytes left in the newest, large ones taken
     uint64_t body_wire;      // bytes of the body so far, framing included
 };
 
-// The parser may be initialised again for the next request of a connection. `a` is that request's
-// arena; the limits are copied. There is nothing to free.
-void h1_init(struct h1_parser *p, struct arena *a, const struct h1_limits *limits);
+// The parser may be initialised again for the next request of a connection. What is found goes to
+// `head`, which is cleared; `a` is that request's arena; the limits are copied. There is nothing to
+// free.
+void h1_init(struct h1_parser *p, struct http_head *head, struct arena *a,
+             const struct h1_limits *limits);
 
 // `buf` holds the head from its first byte, `len` bytes so far (more than the head is allowed: what
-// follows is left alone, see head_len). The same bytes may be at another address than before.
-// Empty lines before the request line are passed over (RFC 9112, 2.2) and counted in head_len.
+// follows is left alone, see
+// head->head_len). The same bytes may be at another address than before.
+// Empty lines before the request line are passed over (RFC 9112, 2.2) and counted in
+// head->head_len.
 enum h1_result h1_head(struct h1_parser *p, const char *buf, size_t len);
 
 // After h1_head() gave a complete head, and until this gives something else than H1_MORE; results
@@ -94,6 +77,3 @@ enum h1_result h1_head(struct h1_parser *p, const char *buf, size_t len);
 // discarded: `*used` of `len` bytes belonged to it. H1_DONE at once for a request without one.
 // `body_bytes` in the parser counts payload bytes.
 enum h1_result h1_body(struct h1_parser *p, const char *buf, size_t len, size_t *used);
-
-// The first header of that name (ASCII case-insensitive) not marked ignored; -1 when there is none.
-int h1_find(const struct h1_parser *p, const char *head, struct sv name);

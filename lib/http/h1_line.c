@@ -6,13 +6,6 @@
 // nginx). The inside of the target is uri_parse's business.
 #include "lib/http/h1_priv.h"
 
-#define METHOD_NAME(number, name, string) {(number), sizeof(#string) - 1, #string},
-
-static const struct {
-    uint8_t number, len;
-    char name[14];
-} methods[] = {HTTP_METHOD_MAP(METHOD_NAME)};
-
 static bool is_method_char(char c)
 {
     return (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
@@ -26,18 +19,6 @@ static bool is_alpha(char c)
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-// The number of a registered method, -1 for any other.
-static int method_number(struct sv m)
-{
-    if (m.n == 3 && memcmp(m.p, "GET", 3) == 0)
-        return HTTP_GET;
-    for (size_t i = 0; i < array_len(methods); i++) {
-        if (methods[i].len == m.n && memcmp(methods[i].name, m.p, m.n) == 0)
-            return methods[i].number;
-    }
-    return -1;
 }
 
 static const char *skip_spaces(const char *s, const char *end)
@@ -91,38 +72,37 @@ static enum h1_result parse_version(struct h1_parser *p, const char *s, const ch
         return H1_BAD_VERSION;
     if (end - s < 3 || s[1] != '.' || !is_digit(s[2]))
         return H1_BAD_REQUEST;
-    p->http_major = 1;
-    p->http_minor = (uint8_t)(s[2] - '0');
+    p->head->http_major = 1;
+    p->head->http_minor = (uint8_t)(s[2] - '0');
     return skip_spaces(s + 3, end) == end ? H1_DONE : H1_BAD_REQUEST;
 }
 
 static enum h1_result parse_0_9(struct h1_parser *p)
 {
-    p->http_0_9 = true;
-    p->http_major = 0;
-    p->http_minor = 9;
-    return p->llhttp_method == HTTP_GET ? H1_DONE : H1_BAD_REQUEST;
+    p->head->http_0_9 = true;
+    p->head->http_major = 0;
+    p->head->http_minor = 9;
+    return p->head->llhttp_method == HTTP_GET ? H1_DONE : H1_BAD_REQUEST;
 }
 
 static bool parse_target(struct h1_parser *p, const char *buf, const char *s, const char *end)
 {
     struct sv t = {s, (size_t)(end - s)};
-    if (p->llhttp_method == HTTP_CONNECT ? !is_authority_form(t) : *s != '/' && !is_alpha(*s))
+    if (p->head->llhttp_method == HTTP_CONNECT ? !is_authority_form(t) : *s != '/' && !is_alpha(*s))
         return false;
-    p->target = (uint32_t)(s - buf);
-    p->target_len = (uint32_t)t.n;
+    p->head->target = (uint32_t)(s - buf);
+    p->head->target_len = (uint32_t)t.n;
     return true;
 }
 
 enum h1_result h1_parse_line(struct h1_parser *p, const char *buf, uint32_t len)
 {
-    const char *line = buf + p->method, *end = line + len;
+    const char *line = buf + p->head->method, *end = line + len;
     const char *s = method_end(line, end);
     if (s == line || s == end || *s != ' ')
         return H1_BAD_REQUEST;
-    p->method_len = (uint32_t)(s - line);
-    int number = method_number(sv_of(line, p->method_len));
-    p->llhttp_method = number < 0 ? UINT8_MAX : (uint8_t)number;
+    p->head->method_len = (uint32_t)(s - line);
+    p->head->llhttp_method = http_method_number(sv_of(line, p->head->method_len));
 
     const char *target = skip_spaces(s, end);
     if (target == end || (s = target_end(target, end)) == NULL ||
@@ -131,5 +111,6 @@ enum h1_result h1_parse_line(struct h1_parser *p, const char *buf, uint32_t len)
 
     s = skip_spaces(s, end);
     enum h1_result r = s == end ? parse_0_9(p) : parse_version(p, s, end);
-    return r == H1_DONE && number < 0 ? H1_METHOD_UNKNOWN : r;
+    bool known = p->head->llhttp_method != HTTP_METHOD_UNKNOWN;
+    return r == H1_DONE && !known ? H1_METHOD_UNKNOWN : r;
 }

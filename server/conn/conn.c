@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The life of a connection: from an accepted socket over its requests to its end. What is sent is
-// conn_send.c's business, what is received conn_input.c's.
+// the protocol's business, what is received conn_input.c's.
 #include "server/conn/conn.h"
 
 #include <errno.h>
@@ -14,23 +14,13 @@
 #include "lib/base/log.h"
 #include "server/conn/conn_priv.h"
 #include "server/conn/conn_tls.h"
+#include "server/conn/linger.h"
 #include "server/bounds.h"
 #include "server/locality/locality.h"
 #include "server/request/request.h"
 #include "server/worker.h"
 
 #define FREE_CONNS_MAX 1024
-
-static const char *const step_names[] = {
-#define STEP(name) #name,
-    CONN_STEPS(STEP)
-#undef STEP
-};
-
-const char *conn_step_name(enum conn_step step)
-{
-    return step_names[step];
-}
 
 const char *conn_security_name(enum conn_security security)
 {
@@ -91,6 +81,23 @@ void conn_no_deadline(struct conn *c)
     c->deadline_ms = UINT64_MAX;
 }
 
+// There may be room all the time, so the deadline's timer is borrowed for a pause.
+void conn_retry_soon(struct conn *c)
+{
+    c->retry_send = true;
+    timer_arm(&c->worker->ring.wheel, &c->timer, SEND_RETRY_MS);
+}
+
+static void timed_out(struct conn *c)
+{
+    if (c->step == CONN_handshake)
+        conn_handshake_abandon(c, ETIMEDOUT, "client timed out");
+    else if (c->step == CONN_linger)
+        conn_linger_timed_out(c);
+    else
+        c->protocol->timed_out(c);
+}
+
 static void timer_fired(struct timer *t)
 {
     struct conn *c = container_of(t, struct conn, timer);
@@ -100,11 +107,13 @@ static void timer_fired(struct timer *t)
         return;
     conn_enter(c);
     if (c->deadline_ms <= now) {
-        conn_timed_out(c);
+        timed_out(c);
     } else {
         timer_arm(&c->worker->ring.wheel, t, c->deadline_ms - now);
-        if (c->retry_send)
-            conn_retry_send(c);
+        if (c->retry_send) {
+            c->retry_send = false;
+            c->protocol->retry_send(c);
+        }
     }
     conn_leave(c);
 }
@@ -167,6 +176,21 @@ static bool make_room(struct worker *w)
     return false;
 }
 
+static void writable(struct op *op, int32_t res, uint32_t flags)
+{
+    struct conn *c = container_of(op, struct conn, poll);
+
+    (void)flags;
+    conn_enter(c);
+    if (c->step == CONN_handshake)
+        conn_handshake_ready(c, res);
+    else if (c->step == CONN_linger)
+        conn_linger_writable(c);
+    else if (c->step != CONN_closing)
+        c->protocol->writable(c, res);
+    conn_leave(c);
+}
+
 void conn_open(struct worker *w, const struct listen_conf *listen, int fd)
 {
     struct conn *c = NULL;
@@ -184,14 +208,14 @@ void conn_open(struct worker *w, const struct listen_conf *listen, int fd)
     c->fd = fd;
     c->worker = w;
     c->listen = listen;
+    c->protocol = &protocol_http1;
     c->transport = &transport_plain;
     c->number = next_number(w);
     c->start_ms = clock_mono_ms();
     c->step = CONN_idle;
     c->draining = w->draining;
     op_init(&c->recv, conn_received);
-    op_init(&c->poll, conn_writable);
-    op_init(&c->fetch, conn_fetched);
+    op_init(&c->poll, writable);
     timer_init(&c->timer, timer_fired);
     list_append(&w->conns, &c->node);
     list_append(&w->idle, &c->idle_node);
@@ -247,6 +271,7 @@ static void conn_destroy(struct conn *c)
         (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(c->fd);
     free(c->pending);
+    c->protocol->free(c);
     conn_tls_free(c);
     list_remove(&c->node);
     w->nconns--;
@@ -258,12 +283,8 @@ static void conn_destroy(struct conn *c)
 
 static void destroy_if_quiet(struct conn *c)
 {
-    bool looking = c->request != NULL && request_in_flight(c->request);
-
-    if (op_in_flight(&c->recv) || op_in_flight(&c->poll) || op_in_flight(&c->fetch) || looking)
+    if (!c->protocol->give_up(c) || op_in_flight(&c->recv) || op_in_flight(&c->poll))
         return;
-    if (c->request != NULL)
-        conn_end_request(c);
     conn_destroy(c);
 }
 
@@ -288,27 +309,29 @@ void conn_close(struct conn *c)
     if (c->step == CONN_closing)
         return;
     // A response that was not finished must not look as if it were.
-    if (c->step != CONN_handle && c->step != CONN_send)
+    if (!c->protocol->answering(c))
         (void)conn_tls_goodbye(c);
     conn_set_step(c, CONN_closing);
     timer_cancel(&ring->wheel, &c->timer);
     list_remove(&c->idle_node);
-    if (c->request != NULL && !request_in_flight(c->request))
-        conn_end_request(c);
+    (void)c->protocol->give_up(c);
     ring_cancel(ring, &c->recv);
     ring_cancel(ring, &c->poll);
-    ring_cancel(ring, &c->fetch);
     if (c->entered == 0)
         destroy_if_quiet(c);
 }
 
 void conn_drain(struct conn *c)
 {
-    c->keep_alive = false;
     c->draining = true;
-    // A next request may be on its way: it is answered, with Connection: close, if it comes soon.
-    if (c->step == CONN_idle && c->requests != 0)
-        conn_deadline(c, max_of(DRAIN_IDLE_GRACE_MS, (int64_t)c->idle_min_ms));
+    c->protocol->drain(c);
+}
+
+void conn_log_settled(struct conn *c)
+{
+    list_remove(&c->idle_node);
+    c->awaits_log = false;
+    c->protocol->log_settled(c);
 }
 
 void conn_peer(struct conn *c)

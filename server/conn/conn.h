@@ -13,6 +13,7 @@
 #include "server/transport/transport.h"
 
 struct worker;
+struct protocol;
 struct request;
 struct server_conf;
 struct tls;
@@ -70,6 +71,7 @@ struct conn {
     uint32_t requests;         // begun on this connection
     struct worker *worker;
     const struct listen_conf *listen;
+    const struct protocol *protocol;
     const struct transport *transport;
     struct request *request;   // NULL when idle
     uint8_t security;          // enum conn_security; plain until the handshake is done
@@ -87,7 +89,7 @@ struct conn {
     struct tls_kernel_keys *kernel_keys; // for a KeyUpdate; NULL: it cannot be followed
     struct tls_facts *facts;   // of a handshake whose struct tls is gone
     const struct server_conf *tls_server; // chosen by SNI; NULL: none
-    struct op recv, poll, fetch; // in flight: the connection stays
+    struct op recv, poll;      // in flight: the connection stays
     struct timer timer;
     struct list node;          // worker.conns
     struct list idle_node;     // worker.idle when idle
@@ -118,23 +120,14 @@ void conn_open(struct worker *w, const struct listen_conf *listen, int fd);
 void conn_close(struct conn *c);
 // Asks an idle connection to go, or a busy one to go after its response.
 void conn_drain(struct conn *c);
-// The described response of c->request is to be sent.
-void conn_send_response(struct conn *c);
 // Finds c->way anew: interfaces changed.
 void conn_find_way(struct conn *c);
-// The request waits: request_resume() is called when the time is over, unless the client goes away.
-void conn_delay(struct conn *c, uint64_t delay_ms);
 // Brackets of every callback: the connection may close in between, but is destroyed only by the
 // outermost leave, and only when nothing is in flight. `c` is not to be touched after conn_leave().
 void conn_enter(struct conn *c);
 void conn_leave(struct conn *c);
-// Feeds what is pending, until a request waits or nothing is left.
-void conn_pump(struct conn *c);
 // The error lines before it are written: the response that waited for them goes out.
 void conn_log_settled(struct conn *c);
 // Fills c->peer from the kernel once.
 void conn_peer(struct conn *c);
-// limit_rate_after is used up: the kernel paces from now on.
-void conn_start_pacing(struct conn *c);
-const char *conn_step_name(enum conn_step step);
 const char *conn_security_name(enum conn_security security);

@@ -23,10 +23,7 @@ static void completed(struct op *op, int32_t res, uint32_t flags)
     b->err = res < 0 ? -res : 0;
     b->truncated = res == 0;
     conn_enter(c);
-    if (c->step == CONN_handle) {
-        request_resume(r);
-        conn_pump(c);
-    }
+    r->owner->ready(r);
     conn_leave(c);
 }
 

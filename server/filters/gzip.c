@@ -97,8 +97,10 @@ static bool is_disabled(const struct request *r, const struct gzip_disable *list
 
 static bool is_wanted(const struct request *r, const struct gzip_conf *conf)
 {
-    return gzip_accepted(request_header(r, SV("accept-encoding"))) &&
-           !r->h1.http_0_9 && r->h1.http_major * 10 + r->h1.http_minor >= conf->http_version &&
+    const struct http_head *head = &r->parsed;
+
+    return gzip_accepted(request_header(r, SV("accept-encoding"))) && !head->http_0_9 &&
+           head->http_major * 10 + head->http_minor >= conf->http_version &&
            allowed_by_proxy(r, conf->proxied) &&
            !is_disabled(r, conf->disable);
 }

@@ -8,6 +8,7 @@
 
 #include "server/filters/filters.h"
 #include "server/filters/filters_priv.h"
+#include "server/conn/conn.h"
 #include "server/request/request.h"
 #include "server/worker.h"
 
@@ -49,7 +50,7 @@ static struct sv make_boundary(struct request *r)
     uint64_t number = 0;
 
     if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
-        number = r->start_ms * 2654435761u + request_number(r);
+        number = r->start_ms * 2654435761u + r->conn->number;
     return arena_printf(&r->arena, "%020llu", (unsigned long long)number);
 }
 
@@ -123,7 +124,7 @@ int filter_range(struct request *r)
     struct range *ranges;
     size_t count;
 
-    if (!r->allow_ranges || s->status != 200 || s->content_length < 0 || r->h1.http_0_9 ||
+    if (!r->allow_ranges || s->status != 200 || s->content_length < 0 || r->parsed.http_0_9 ||
         r->location->max_ranges == 0)
         return 0;
     struct sv header = request_header(r, SV("range"));

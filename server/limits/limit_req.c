@@ -2,7 +2,6 @@
 #include "server/limits/limit_req.h"
 
 #include "lib/base/clock.h"
-#include "server/conn/conn.h"
 #include "server/limits/zone.h"
 #include "server/request/request.h"
 
@@ -230,7 +229,7 @@ static int wait_or_pass(const struct turn *turn)
     r->limits.req = conf->req_dry_run ? LIMIT_DELAYED_DRY_RUN : LIMIT_DELAYED;
     if (conf->req_dry_run)
         return PHASE_NEXT;
-    conn_delay(r->conn, turn->delay_ms);
+    r->owner->delay(r, turn->delay_ms);
     return PHASE_WAIT;
 }
 

@@ -14,7 +14,7 @@ static void send_continue(struct request *r)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-    if (!r->h1.expect_continue || r->expect_tested || r->body_done || r->h1.http_minor == 0)
+    if (!r->parsed.expect_continue || r->expect_tested || r->body_done || r->parsed.http_minor == 0)
         return;
     r->expect_tested = true;
     // A socket without room for 25 bytes has a client that does not read: it will time out by

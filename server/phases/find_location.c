@@ -37,9 +37,9 @@ static int check_body_size(struct request *r)
 {
     int64_t most = r->location->client_max_body_size;
 
-    if (r->h1.has_length && most != 0 && r->h1.content_length > (uint64_t)most) {
+    if (r->parsed.has_length && most != 0 && r->parsed.content_length > (uint64_t)most) {
         request_log(r, LOG_LEVEL_ERROR, 0, "client intended to send too large body: %llu bytes",
-                    (unsigned long long)r->h1.content_length);
+                    (unsigned long long)r->parsed.content_length);
         r->expect_tested = true;
         return 413;
     }

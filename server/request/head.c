@@ -112,7 +112,7 @@ int head_write(const struct request *r, char *out, size_t room, size_t *n)
     struct out o = {.p = out, .end = out + room};
 
     *n = 0;
-    if (r->h1.http_0_9)
+    if (r->parsed.http_0_9)
         return 0;
     put_status(&o, s);
     put_server_and_date(&o, r);

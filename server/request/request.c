@@ -22,7 +22,19 @@
 
 #define FREE_REQUESTS_MAX 256
 
-struct request *request_new(struct conn *c)
+static void fetched(struct op *op, int32_t res, uint32_t flags)
+{
+    struct request *r = container_of(op, struct request, fetch);
+    struct conn *c = r->conn;
+
+    (void)flags;
+    check_magic(r, REQUEST_MAGIC);
+    conn_enter(c);
+    r->owner->fetched(r, res);
+    conn_leave(c);
+}
+
+struct request *request_new(struct conn *c, const struct request_owner *owner)
 {
     struct worker *w = c->worker;
     struct request *r = w->free_requests;
@@ -40,6 +52,7 @@ struct request *request_new(struct conn *c)
     memset(r, 0, sizeof(*r));
     r->magic = REQUEST_MAGIC;
     r->conn = c;
+    r->owner = owner;
     r->worker = w;
     r->server = server;
     r->location = server->location;
@@ -47,15 +60,7 @@ struct request *request_new(struct conn *c)
     r->start_ms = clock_mono_ms();
     arena_init(&r->arena, &w->chunks);
     response_init(&r->response);
-    struct h1_limits limits = {
-        .first_buffer = (uint32_t)server->client_header_buffer_size,
-        .large_size = (uint32_t)server->large_buffer_size,
-        .large_count = (uint32_t)server->large_buffer_count,
-        .max_headers = (uint32_t)server->max_headers,
-        .underscores = server->underscores_in_headers,
-        .ignore_invalid = server->ignore_invalid_headers,
-    };
-    h1_init(&r->h1, &r->arena, &limits);
+    op_init(&r->fetch, fetched);
     c->requests++;
     stats_add(&w->stats->requests, 1);
     return r;
@@ -63,7 +68,7 @@ struct request *request_new(struct conn *c)
 
 bool request_in_flight(const struct request *r)
 {
-    return r->lookup_in_flight || op_in_flight(&r->body_read.op);
+    return r->lookup_in_flight || op_in_flight(&r->body_read.op) || op_in_flight(&r->fetch);
 }
 
 void request_end(struct request *r)
@@ -74,7 +79,7 @@ void request_end(struct request *r)
     check(!request_in_flight(r));
     stats_add(&w->stats->bytes_sent, (int64_t)r->response.sent_bytes);
     // A connection that goes without having said anything is no request.
-    if (r->h1.line_len != 0 || r->response.status != 0)
+    if (r->parsed.line_len != 0 || r->response.status != 0)
         access_log_write(r);
     limit_conn_leave(r);
     request_drop_file(r);
@@ -100,18 +105,20 @@ void worker_free_requests(struct worker *w)
     }
 }
 
-uint64_t request_number(const struct request *r)
+struct http_field_rules request_field_rules(const struct server_conf *s)
 {
-    return r->conn->number;
+    return (struct http_field_rules){.max_headers = (uint32_t)s->max_headers,
+                                     .underscores = s->underscores_in_headers,
+                                     .ignore_invalid = s->ignore_invalid_headers};
 }
 
 struct sv request_header(const struct request *r, struct sv name)
 {
-    int i = h1_find(&r->h1, r->head, name);
+    int i = http_head_find(&r->parsed, r->head, name);
 
     if (i < 0)
         return sv_of(NULL, 0);
-    return sv_of(r->head + r->h1.fields[i].value, r->h1.fields[i].value_len);
+    return sv_of(r->head + r->parsed.fields[i].value, r->parsed.fields[i].value_len);
 }
 
 int request_eval(struct request *r, const struct template *t, struct sv *out)
@@ -150,7 +157,7 @@ static bool step_phase(struct request *r)
         r->phase = PHASE_REWRITE;
         return true;
     case PHASE_CLOSE:
-        conn_close(r->conn);
+        r->owner->abandon(r);
         return false;
     default:
         return false;

@@ -8,13 +8,16 @@
 #include "lib/base/arena.h"
 #include "lib/base/regex.h"
 #include "lib/file/open_file.h"
-#include "lib/http/h1.h"
+#include "lib/http/head.h"
 #include "lib/http/uri.h"
 #include "server/config/location_conf.h"
 #include "server/filters/body_memory.h"
+#include "server/request/owner.h"
+#include "server/request/phase.h"
 #include "server/request/response.h"
 
 struct conn;
+struct h1_parser;
 struct worker;
 
 enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_OPTIONS, METHOD_OTHER };
@@ -31,13 +34,16 @@ struct request {
     uint32_t magic;
     struct request *next_free;   // in the worker's pool
     struct conn *conn;           // borrowed
+    const struct request_owner *owner; // NULL: asks for variables only
+    void *stream;                // the owner's own
     struct worker *worker;
     struct arena arena;
 
     // The head as received; grows while it is read.
     char *head;
     uint32_t head_len, head_cap; // bytes of head so far (may include what follows it), room
-    struct h1_parser h1;
+    struct http_head parsed;     // what was found in it
+    struct h1_parser *h1;        // who parses it; NULL: HTTP/2
     uint64_t request_length;     // bytes of head and body received ($request_length)
 
     // What was asked.
@@ -83,6 +89,7 @@ struct request {
     struct file_lookup lookup;
     bool lookup_in_flight;
 
+    struct op fetch;             // of the part of the body that is sent next
     struct response response;
     uint8_t filter;              // 1 + the filter that waits; 0: none
     struct body_read body_read;
@@ -92,33 +99,20 @@ struct request {
     uint64_t limit_rate, limit_rate_after;
 };
 
-// Phase and handler results; a positive value is an HTTP status to be finished with (error_page
-// applies).
-enum {
-    PHASE_NEXT = 0,       // go on with the next phase
-    // something will call request_resume(); the same phase function or filter runs again.
-    PHASE_WAIT = -1,
-    PHASE_DONE = -2,      // the response is described (or already handed over)
-    PHASE_RELOCATE = -3,  // path changed: find the location again
-    PHASE_CLOSE = -4,     // close the connection without an answer (444)
-    PHASE_TO_NAMED = -5,  // location was set (@name): go on with its rewrite phase
-};
-
-typedef int (*phase_fn)(struct request *r);
-
 // An operation of it is on the ring: it may not end.
 bool request_in_flight(const struct request *r);
 // From the worker's pool; NULL when memory is out. Counted in conn->requests.
-struct request *request_new(struct conn *c);
+struct request *request_new(struct conn *c, const struct request_owner *owner);
 // Logs the request and gives everything back.
 void request_end(struct request *r);
 
-// The head is complete in r->head: finds the server and runs the phases.
+// The head is complete in r->head and r->parsed; keep_alive and body_done are set: finds the server
+// and runs the phases.
 void request_begin(struct request *r);
 // What is known of an incomplete head, for its log line.
 void request_note_line(struct request *r);
-// The head cannot be read: answers with this status and lets the connection close.
-void request_reject(struct request *r, enum h1_result why);
+// The head cannot be read: answers with this status, and with a line that says why.
+void request_reject(struct request *r, unsigned status, const char *why);
 
 // Runs phases until the request waits or its response has been handed to the connection.
 void request_run(struct request *r);
@@ -142,8 +136,8 @@ must_check int request_eval(struct request *r, const struct template *t, struct 
 // First request header of that name; p == NULL when there is none.
 struct sv request_header(const struct request *r, struct sv name);
 
-// *N for log lines.
-uint64_t request_number(const struct request *r);
+// How its fields are judged.
+struct http_field_rules request_field_rules(const struct server_conf *s);
 
 // Error log line with nginx's suffix: ", client: ..., server: ..., request: \"...\", host: ...".
 void request_log(struct request *r, enum log_level level, int err, const char *fmt, ...)

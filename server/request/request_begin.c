@@ -4,6 +4,8 @@
 // connection may go on.
 #include <errno.h>
 
+#include <llhttp.h>
+
 #include "lib/base/check.h"
 #include "lib/tls/tls.h"
 #include "server/conn/conn.h"
@@ -29,7 +31,7 @@ static enum method method_of(uint8_t m)
 
 static void set_line(struct request *r)
 {
-    const struct h1_parser *p = &r->h1;
+    const struct http_head *p = &r->parsed;
 
     r->method_name = sv_of(r->head + p->method, p->method_len);
     r->target = sv_of(r->head + p->target, p->target_len);
@@ -170,12 +172,10 @@ void request_begin(struct request *r)
 {
     r->request_length += r->head_len;
     set_line(r);
-    r->method = method_of(r->h1.llhttp_method);
+    r->method = method_of(r->parsed.llhttp_method);
     r->header_only = r->method == METHOD_HEAD;
-    r->keep_alive = r->h1.keep_alive;
-    r->body_done = !r->h1.chunked && r->h1.content_length == 0;
     // CONNECT names an authority instead of a path; TRACE is refused whatever it names.
-    if (r->h1.llhttp_method == HTTP_CONNECT || r->h1.llhttp_method == HTTP_TRACE) {
+    if (r->parsed.llhttp_method == HTTP_CONNECT || r->parsed.llhttp_method == HTTP_TRACE) {
         answer(r, 405);
         return;
     }
@@ -194,43 +194,11 @@ void request_begin(struct request *r)
     request_run(r);
 }
 
-static unsigned status_of(enum h1_result why)
-{
-    switch (why) {
-    case H1_URI_TOO_LONG:
-        return 414;
-    case H1_HEADER_TOO_LARGE:
-        return 494;
-    case H1_BAD_VERSION:
-        return 505;
-    default:
-        return 400;
-    }
-}
-
-static const char *reason_of(const struct h1_parser *p, enum h1_result why)
-{
-    if (p->host_missing)
-        return "client sent HTTP/1.1 request without \"Host\" header";
-    switch (why) {
-    case H1_URI_TOO_LONG:
-        return "client sent too long URI";
-    case H1_HEADER_TOO_LARGE:
-        return "client sent too long header line or too many of them";
-    case H1_BAD_VERSION:
-        return "client sent invalid version";
-    default:
-        return "client sent invalid request";
-    }
-}
-
-void request_reject(struct request *r, enum h1_result why)
+void request_reject(struct request *r, unsigned status, const char *why)
 {
     request_note_line(r);
-    r->header_only = r->h1.llhttp_method == HTTP_HEAD && r->h1.line_len != 0;
-    r->keep_alive = false;
+    r->header_only = r->parsed.llhttp_method == HTTP_HEAD && r->parsed.line_len != 0;
     r->body_done = true;
-    r->head_excess = true;
-    request_log(r, LOG_LEVEL_INFO, 0, "%s", reason_of(&r->h1, why));
-    answer(r, status_of(why));
+    request_log(r, LOG_LEVEL_INFO, 0, "%s", why);
+    answer(r, status);
 }

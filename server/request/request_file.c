@@ -81,10 +81,7 @@ static void lookup_done(struct file_lookup *l)
     check_magic(r, REQUEST_MAGIC);
     r->lookup_in_flight = false;
     conn_enter(c);
-    if (c->step == CONN_handle) {
-        request_resume(r);
-        conn_pump(c);
-    }
+    r->owner->ready(r);
     conn_leave(c);
 }
 

@@ -32,19 +32,6 @@ static void add_field(struct text *t, struct sv label, struct sv value)
     add(t, SV("\""));
 }
 
-static struct sv action_of(const struct request *r)
-{
-    switch ((enum conn_step)r->conn->step) {
-    case CONN_head:
-        return r->h1.line_len == 0 ? SV(" while reading client request line")
-                                   : SV(" while reading client request headers");
-    case CONN_send:
-        return SV(" while sending response to client");
-    default:
-        return sv_of(NULL, 0);
-    }
-}
-
 void request_log(struct request *r, enum log_level level, int err, const char *fmt, ...)
 {
     struct text t = {.n = 0};
@@ -64,7 +51,8 @@ void request_log(struct request *r, enum log_level level, int err, const char *f
         add(&t, sv_from(strerror_r(err, errtext, sizeof(errtext))));
         add(&t, SV(")"));
     }
-    add(&t, action_of(r));
+    if (r->owner != NULL)
+        add(&t, r->owner->doing(r));
     add(&t, SV(", client: "));
     add(&t, vars_client_text(r));
     add(&t, SV(", server: "));

@@ -101,6 +101,6 @@ int request_respond(struct request *r)
     if (rc != 0)
         return rc;
     set_rates(r);
-    conn_send_response(r->conn);
+    r->owner->respond(r);
     return PHASE_DONE;
 }

@@ -199,7 +199,7 @@ static int use_all(struct request *r, SSL *ssl, const struct tls_conf *t)
 
 static struct request *borrow_request(struct conn *c, const struct server_conf *s)
 {
-    struct request *r = request_new(c);
+    struct request *r = request_new(c, NULL);
 
     if (r == NULL)
         return NULL;

@@ -8,20 +8,21 @@
 #include "lib/file/residency.h"
 #include "server/bounds.h"
 #include "server/conn/conn.h"
+#include "server/http1/http1.h"
 #include "server/request/head.h"
 #include "server/request/request.h"
 #include "server/transport/source.h"
 #include "server/worker.h"
 
-enum transport_result transport_failed(struct conn *c, int err, const char *call)
+enum transport_result transport_failed(struct request *r, int err, const char *call)
 {
     bool gone = err == EPIPE || err == ECONNRESET || err == ETIMEDOUT || err == ENOTCONN;
 
-    request_log(c->request, gone ? LOG_LEVEL_INFO : LOG_LEVEL_CRIT, err, "%s failed", call);
+    request_log(r, gone ? LOG_LEVEL_INFO : LOG_LEVEL_CRIT, err, "%s failed", call);
     return TRANSPORT_ERROR;
 }
 
-enum transport_result transport_not_sent(struct conn *c, int err, const char *call)
+enum transport_result transport_not_sent(struct request *r, int err, const char *call)
 {
     switch (err) {
     case EAGAIN:
@@ -31,7 +32,7 @@ enum transport_result transport_not_sent(struct conn *c, int err, const char *ca
     case ENOMEM:
         return TRANSPORT_RETRY;
     default:
-        return transport_failed(c, err, call);
+        return transport_failed(r, err, call);
     }
 }
 
@@ -59,28 +60,43 @@ static bool mostly_cold(const struct slice *s)
            resident < s->len / 2;
 }
 
-void body_will_fetch(struct conn *c, const struct slice *s, uint64_t len)
+void body_will_fetch(struct request *r, const struct slice *s, uint64_t len)
 {
-    struct response *r = &c->request->response;
+    struct response *out = &r->response;
 
-    if (!c->request->location->drop_behind)
+    if (!r->location->drop_behind)
         return;
-    if (!r->fetched_any)
-        r->mostly_cold = mostly_cold(s);
-    r->fetched_any = true;
-    if (r->mostly_cold)
-        drop_fetched(&r->drop, s->off, min_of(len, s->len));
+    if (!out->fetched_any)
+        out->mostly_cold = mostly_cold(s);
+    out->fetched_any = true;
+    if (out->mostly_cold)
+        drop_fetched(&out->drop, s->off, min_of(len, s->len));
 }
 
-enum transport_result body_fetch(struct conn *c, const struct slice *s, uint64_t len)
+enum transport_result body_fetch(struct request *r, const struct slice *s, uint64_t len)
 {
-    struct worker *w = c->worker;
+    struct worker *w = r->worker;
 
     stats_add(&w->stats->cold_reads, 1);
-    body_will_fetch(c, s, min_of(len, (uint64_t)RESIDENCY_FETCH_MAX));
-    int rc = file_fetch(&w->ring, &c->fetch, s->file->fd, s->off,
+    body_will_fetch(r, s, min_of(len, (uint64_t)RESIDENCY_FETCH_MAX));
+    int rc = file_fetch(&w->ring, &r->fetch, s->file->fd, s->off,
                         (unsigned)min_of(len, (uint64_t)RESIDENCY_FETCH_MAX));
-    return rc == 0 ? TRANSPORT_FILE : transport_failed(c, -rc, "io_uring read");
+    return rc == 0 ? TRANSPORT_FILE : transport_failed(r, -rc, "io_uring read");
+}
+
+bool body_fetch_done(struct request *r, int32_t res)
+{
+    struct response *s = &r->response;
+
+    if (res <= 0) {
+        request_log(r, res == 0 ? LOG_LEVEL_ALERT : LOG_LEVEL_CRIT, -res,
+                    res == 0 ? "file was truncated while it was being sent"
+                             : "reading a file to be sent failed");
+        return false;
+    }
+    s->fetched_from = s->body->off;
+    s->fetched_to = s->body->off + (uint64_t)res;
+    return true;
 }
 
 uint64_t body_fetched(const struct response *s, uint64_t off)
@@ -98,7 +114,7 @@ static bool is_small_file(const struct response *s, uint64_t small)
 }
 
 // All of a slice, from one source after the other. As file_read_cached().
-static ssize_t read_cached(struct conn *c, const struct slice *s, char *out)
+static ssize_t read_cached(struct request *r, const struct slice *s, char *out)
 {
     struct slice part = *s;
     size_t done = 0;
@@ -106,9 +122,9 @@ static ssize_t read_cached(struct conn *c, const struct slice *s, char *out)
     while (part.len != 0) {
         struct body_source src;
 
-        body_source_open(c, &part, part.len, &src);
+        body_source_open(r, &part, part.len, &src);
         ssize_t n = file_read_cached(src.fd, out + done, src.len, src.off);
-        body_source_close(c, &part, &src, n > 0 ? (uint64_t)n : 0, true);
+        body_source_close(r, &part, &src, n > 0 ? (uint64_t)n : 0, true);
         if (n < 0)
             return n;
         done += (size_t)n;
@@ -122,19 +138,18 @@ static ssize_t read_cached(struct conn *c, const struct slice *s, char *out)
 
 // The body of a small file is read right behind the head. A miss is fetched first; nothing has been
 // sent then.
-static enum transport_result read_small(struct conn *c, size_t head, bool *done)
+static enum transport_result read_small(struct request *r, size_t head, bool *done)
 {
-    struct response *s = &c->request->response;
-    struct slice *body = s->body;
-    ssize_t n = read_cached(c, body, c->worker->scratch + head);
+    struct slice *body = r->response.body;
+    ssize_t n = read_cached(r, body, r->worker->scratch + head);
 
     *done = false;
     // Fewer bytes than asked for: the rest is not resident, or the file has become shorter. Some
     // file systems (FUSE, NFS) cannot say.
     if (n == -EAGAIN || n == -EOPNOTSUPP || (n >= 0 && (uint64_t)n < body->len))
-        return body_fetch(c, body, body->len);
+        return body_fetch(r, body, body->len);
     if (n < 0)
-        return transport_failed(c, (int)-n, "pread()");
+        return transport_failed(r, (int)-n, "pread()");
     *done = true;
     return TRANSPORT_DONE;
 }
@@ -160,10 +175,10 @@ enum transport_result front_make(struct conn *c, uint64_t small, struct front *f
 
     *f = (struct front){0};
     if (head_write(r, scratch, HEAD_MAX, &f->head) != 0)
-        return transport_failed(c, EMSGSIZE, "response head");
+        return transport_failed(r, EMSGSIZE, "response head");
     s->header_bytes = f->head;
     if (is_small_file(s, small)) {
-        enum transport_result rc = read_small(c, f->head, &done);
+        enum transport_result rc = read_small(r, f->head, &done);
         if (!done)
             return rc;
         f->file = s->body->len;
@@ -184,15 +199,14 @@ static uint64_t unpaced_left(const struct request *r)
     return r->limit_rate_after > body ? r->limit_rate_after - body : 0;
 }
 
-uint64_t body_unpaced(struct conn *c, uint64_t room)
+uint64_t body_unpaced(struct request *r, uint64_t room)
 {
-    struct request *r = c->request;
     uint64_t left = unpaced_left(r);
 
     if (left != 0)
         return min_of(room, left);
     if (r->limit_rate_after != 0)
-        conn_start_pacing(c);
+        http1_start_pacing(r->conn);
     return room;
 }
 

@@ -53,7 +53,7 @@ static enum transport_result send_scratch(struct conn *c, size_t head, size_t bo
     enum transport_result rc = TRANSPORT_AGAIN;
 
     if (sent < 0) {
-        rc = transport_not_sent(c, errno, "send()");
+        rc = transport_not_sent(c->request, errno, "send()");
         if (rc == TRANSPORT_ERROR)
             return rc;
         sent = 0;
@@ -62,7 +62,7 @@ static enum transport_result send_scratch(struct conn *c, size_t head, size_t bo
     if ((size_t)sent > head)
         body_consume(&r->response, (uint64_t)sent - head);
     else if ((size_t)sent < head && keep_rest(r, p + sent, head - (size_t)sent) != 0)
-        return transport_failed(c, ENOMEM, "send()");
+        return transport_failed(c->request, ENOMEM, "send()");
     return (size_t)sent == n ? TRANSPORT_DONE : rc;
 }
 
@@ -95,7 +95,7 @@ static enum transport_result send_memory(struct conn *c, uint64_t *sent_bytes)
     }
     ssize_t n = sys->sendmsg(c->fd, &msg, MSG_NOSIGNAL | (at != NULL ? MSG_MORE : 0));
     if (n < 0)
-        return transport_not_sent(c, errno, "sendmsg()");
+        return transport_not_sent(c->request, errno, "sendmsg()");
     account(c, (size_t)n);
     body_consume(s, (uint64_t)n);
     *sent_bytes = (uint64_t)n;
@@ -116,14 +116,14 @@ static enum transport_result send_extent(struct conn *c, uint64_t room, uint64_t
         len = min_of(len, ready);
     else if (cold || !extent_resident(&c->worker->ring.features, s->file, s->off, len,
                                       clock_mono_ms()))
-        return body_fetch(c, s, len);
-    body_source_open(c, s, len, &src);
+        return body_fetch(r, s, len);
+    body_source_open(r, s, len, &src);
     off_t off = (off_t)src.off;
     ssize_t n = sys->sendfile(c->fd, src.fd, &off, src.len);
     int err = errno;
-    body_source_close(c, s, &src, n > 0 ? (uint64_t)n : 0, c->transport == &transport_kernel);
+    body_source_close(r, s, &src, n > 0 ? (uint64_t)n : 0, c->transport == &transport_kernel);
     if (n < 0)
-        return transport_not_sent(c, err, "sendfile()");
+        return transport_not_sent(c->request, err, "sendfile()");
     if (n == 0) {
         request_log(r, LOG_LEVEL_ALERT, 0, "file was truncated while it was being sent");
         return TRANSPORT_ERROR;
@@ -146,7 +146,7 @@ static enum transport_result plain_send(struct conn *c)
             return rc;
     }
     while (s->body != NULL) {
-        uint64_t sent = 0, most = body_unpaced(c, room);
+        uint64_t sent = 0, most = body_unpaced(r, room);
         enum transport_result rc =
             s->body->file != NULL ? send_extent(c, most, &sent) : send_memory(c, &sent);
         if (rc != TRANSPORT_DONE)

@@ -106,7 +106,7 @@ static void shrink(struct tls_output *out)
 static enum transport_result failed(struct conn *c, int err)
 {
     if (c->request != NULL)
-        return transport_not_sent(c, err, "send()");
+        return transport_not_sent(c->request, err, "send()");
     if (err == ENOBUFS || err == ENOMEM)
         return TRANSPORT_RETRY;
     return err == EAGAIN || err == EINTR ? TRANSPORT_AGAIN : TRANSPORT_ERROR;

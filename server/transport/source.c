@@ -13,9 +13,9 @@
 #include "server/worker.h"
 
 // NULL where there is nothing to tell apart.
-static struct locality *places_of(const struct conn *c)
+static struct locality *places_of(const struct request *r)
 {
-    struct locality *l = c->worker->handoff.setup.locality;
+    struct locality *l = r->worker->handoff.setup.locality;
 
     return l != NULL && l->placement != NULL ? l : NULL;
 }
@@ -46,10 +46,10 @@ static void find_replica(struct locality *l, const struct slice *s, struct body_
     src->len = src->hit.len;
 }
 
-void body_source_open(struct conn *c, const struct slice *s, uint64_t most,
+void body_source_open(struct request *r, const struct slice *s, uint64_t most,
                       struct body_source *src)
 {
-    struct locality *l = places_of(c);
+    struct locality *l = places_of(r);
 
     *src = (struct body_source){.fd = s->file->fd, .off = s->off};
     src->len = most < s->len ? most : s->len;
@@ -81,13 +81,13 @@ static void count(struct stats *stats, struct meter_path *path, const struct pla
         meter_bytes(stats, path, sent - near);
 }
 
-static void account(struct conn *c, struct locality *l, const struct slice *s,
+static void account(struct request *r, struct locality *l, const struct slice *s,
                     const struct body_source *src, uint64_t sent, bool cpu_reads)
 {
     struct meter_path path = METER_PATH_UNKNOWN;
     struct placement_key key = key_of(s);
 
-    path.fetched = !src->replica && body_fetched(&c->request->response, s->off) != 0;
+    path.fetched = !src->replica && body_fetched(&r->response, s->off) != 0;
     path.worker_node = l->node;
     // What a fetch brought in lies where this worker's memory is; but only a sample tells whether
     // another silo was not fetching it too.
@@ -95,34 +95,34 @@ static void account(struct conn *c, struct locality *l, const struct slice *s,
         path.disk_node = locality_disk_node(l, s->file->dev);
     else if (src->ask && !src->replica)
         locality_sample(l, &key, src->fd);
-    path.egress_node = c->way.node;
+    path.egress_node = r->conn->way.node;
     path.cpu_reads = cpu_reads;
     path.replica = src->replica;
-    if (c->way.member >= 0)
-        path.member = (unsigned)c->way.member;
-    count(c->worker->stats, &path, path.fetched || src->replica ? &whole : &src->placed, sent);
+    if (r->conn->way.member >= 0)
+        path.member = (unsigned)r->conn->way.member;
+    count(r->worker->stats, &path, path.fetched || src->replica ? &whole : &src->placed, sent);
 }
 
-void body_source_account(struct conn *c, const struct slice *s, const struct body_source *src,
+void body_source_account(struct request *r, const struct slice *s, const struct body_source *src,
                          uint64_t sent, bool cpu_reads)
 {
-    struct locality *l = places_of(c);
+    struct locality *l = places_of(r);
 
     if (sent == 0)
         return;
     if (l != NULL)
-        account(c, l, s, src, sent, cpu_reads);
-    dropping_sent(c->request, s->off + sent);
+        account(r, l, s, src, sent, cpu_reads);
+    dropping_sent(r, s->off + sent);
 }
 
-void body_source_close(struct conn *c, const struct slice *s, struct body_source *src,
+void body_source_close(struct request *r, const struct slice *s, struct body_source *src,
                        uint64_t sent, bool cpu_reads)
 {
-    struct locality *l = places_of(c);
+    struct locality *l = places_of(r);
 
     if (src->replica)
         replica_put(l->replicas, &src->hit, sent);
     else if (src->identified && sent != 0)
         replica_want(l->replicas, &src->id, src->fd, src->off, sent);
-    body_source_account(c, s, src, sent, cpu_reads);
+    body_source_account(r, s, src, sent, cpu_reads);
 }

@@ -12,7 +12,7 @@
 #include "server/locality/placement.h"
 #include "server/transport/transport.h"
 
-struct conn;
+struct request;
 struct slice;
 
 struct body_source {
@@ -26,12 +26,12 @@ struct body_source {
     struct replica_file id; // with identified: the file as it is now
 };
 
-void body_source_open(struct conn *c, const struct slice *s, uint64_t most,
+void body_source_open(struct request *r, const struct slice *s, uint64_t most,
                       struct body_source *src);
 // `sent` of its bytes have gone to the socket (or into records), which is put to account.
 // `cpu_reads`: the CPU read them, for encryption or to copy them. Before the slice moves on.
-void body_source_close(struct conn *c, const struct slice *s, struct body_source *src,
+void body_source_close(struct request *r, const struct slice *s, struct body_source *src,
                        uint64_t sent, bool cpu_reads);
 // The account alone, for bytes that a fetch has put into memory of our own.
-void body_source_account(struct conn *c, const struct slice *s, const struct body_source *src,
+void body_source_account(struct request *r, const struct slice *s, const struct body_source *src,
                          uint64_t sent, bool cpu_reads);

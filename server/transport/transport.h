@@ -10,7 +10,7 @@ enum transport_result {
     TRANSPORT_DONE,    // the whole response is with the kernel
     TRANSPORT_AGAIN,   // a quantum was sent or the socket is full: poll for room, then call again
     TRANSPORT_RETRY,   // the kernel had no memory: there may be room, so wait a moment, call again
-    // conn.fetch is on the ring for the next part of the file; call again when it is done.
+    // request.fetch is on the ring for the next part of the file; call again when it is done.
     TRANSPORT_FILE,
     TRANSPORT_ERROR,   // the connection is of no more use (reset, file vanished, ...)
 };

@@ -25,7 +25,7 @@ static enum transport_result seal(struct conn *c, const char *p, size_t n)
     size_t record = (size_t)c->request->server->tls.buffer_size;
     int rc = tls_seal(c->tls, p, n, record < TLS_RECORD_MAX ? record : TLS_RECORD_MAX);
 
-    return rc == 0 ? TRANSPORT_DONE : transport_failed(c, -rc, "SSL_write()");
+    return rc == 0 ? TRANSPORT_DONE : transport_failed(c->request, -rc, "SSL_write()");
 }
 
 // `n` bytes of plain text are on their way.
@@ -71,11 +71,11 @@ static enum transport_result read_cold(struct conn *c, const struct slice *s)
     if (c->cold == NULL)
         c->cold = record_buffer_take(w);
     if (c->cold == NULL)
-        return transport_failed(c, ENOMEM, "malloc()");
-    body_will_fetch(c, s, RECORD_BATCH);
-    int rc = ring_read(&w->ring, &c->fetch, s->file->fd, c->cold,
+        return transport_failed(c->request, ENOMEM, "malloc()");
+    body_will_fetch(c->request, s, RECORD_BATCH);
+    int rc = ring_read(&w->ring, &c->request->fetch, s->file->fd, c->cold,
                        (unsigned)min_of(s->len, (uint64_t)RECORD_BATCH), s->off);
-    return rc == 0 ? TRANSPORT_FILE : transport_failed(c, -rc, "io_uring read");
+    return rc == 0 ? TRANSPORT_FILE : transport_failed(c->request, -rc, "io_uring read");
 }
 
 static void drop_cold(struct conn *c)
@@ -91,7 +91,7 @@ static enum transport_result seal_cold(struct conn *c, uint64_t most, uint64_t r
     size_t n = (size_t)min_of(min_of(s->body->len, most), ready);
     struct body_source src = {.fd = s->body->file->fd, .off = s->body->off};
 
-    body_source_account(c, s->body, &src, n, true);
+    body_source_account(c->request, s->body, &src, n, true);
     enum transport_result rc =
         seal_body(c, c->cold + (s->body->off - s->fetched_from), n);
 
@@ -110,13 +110,13 @@ static enum transport_result seal_file(struct conn *c, uint64_t most)
         return seal_cold(c, most, ready);
     size_t part = (size_t)min_of(min_of(body->len, most), (uint64_t)READ_PART);
     struct body_source src;
-    body_source_open(c, body, part, &src);
+    body_source_open(c->request, body, part, &src);
     ssize_t n = file_read_cached(src.fd, c->worker->scratch, src.len, src.off);
-    body_source_close(c, body, &src, n > 0 ? (uint64_t)n : 0, true);
+    body_source_close(c->request, body, &src, n > 0 ? (uint64_t)n : 0, true);
     if (n == -EAGAIN || n == -EOPNOTSUPP)
         return read_cold(c, body);
     if (n < 0)
-        return transport_failed(c, (int)-n, "pread()");
+        return transport_failed(c->request, (int)-n, "pread()");
     return n == 0 ? truncated(c) : seal_body(c, c->worker->scratch, (size_t)n);
 }
 
@@ -128,7 +128,7 @@ static enum transport_result seal_batch(struct conn *c, uint64_t *room)
     enum transport_result rc = s->header_sent ? TRANSPORT_DONE : seal_front(c);
 
     while (rc == TRANSPORT_DONE && s->body != NULL && s->sent_bytes - before < batch) {
-        uint64_t most = body_unpaced(c, batch - (s->sent_bytes - before));
+        uint64_t most = body_unpaced(c->request, batch - (s->sent_bytes - before));
         if (s->body->file != NULL)
             rc = seal_file(c, most);
         else

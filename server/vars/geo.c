@@ -110,7 +110,7 @@ static bool is_trusted(const struct geo *g, const union geo_address *address)
 static bool previous_line(const struct request *r, uint32_t *at, struct sv *line)
 {
     while (*at > 0) {
-        const struct h1_field *f = &r->h1.fields[--*at];
+        const struct http_field *f = &r->parsed.fields[--*at];
         struct sv name = sv_of(r->head + f->name, f->name_len);
 
         if (!f->ignored && sv_eq_nocase(name, SV("x-forwarded-for"))) {
@@ -147,7 +147,7 @@ static void follow_proxies(const struct geo *g, const struct request *r,
                            union geo_address *address)
 {
     struct sv line = SV("");
-    uint32_t at = r->h1.nfields;
+    uint32_t at = r->parsed.nfields;
 
     do {
         if (!is_trusted(g, address))

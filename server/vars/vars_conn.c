@@ -128,7 +128,9 @@ static bool get_server_port(void *ctx, const struct var *v, struct sv *out)
 static bool get_connection(void *ctx, const struct var *v, struct sv *out)
 {
     (void)v;
-    return vars_number(ctx, request_number(ctx), 1, out);
+    const struct request *r = ctx;
+
+    return vars_number(ctx, r->conn->number, 1, out);
 }
 
 static bool get_connection_requests(void *ctx, const struct var *v, struct sv *out)

@@ -16,20 +16,20 @@ bool vars_name_matches(struct sv header, struct sv suffix)
     return true;
 }
 
-static struct sv field_name(const struct request *r, const struct h1_field *f)
+static struct sv field_name(const struct request *r, const struct http_field *f)
 {
     return sv_of(r->head + f->name, f->name_len);
 }
 
-static struct sv field_value(const struct request *r, const struct h1_field *f)
+static struct sv field_value(const struct request *r, const struct http_field *f)
 {
     return sv_of(r->head + f->value, f->value_len);
 }
 
-static const struct h1_field *next_field(const struct request *r, struct sv suffix, uint32_t *at)
+static const struct http_field *next_field(const struct request *r, struct sv suffix, uint32_t *at)
 {
-    while (*at < r->h1.nfields) {
-        const struct h1_field *f = &r->h1.fields[(*at)++];
+    while (*at < r->parsed.nfields) {
+        const struct http_field *f = &r->parsed.fields[(*at)++];
         if (!f->ignored && vars_name_matches(field_name(r, f), suffix))
             return f;
     }
@@ -38,9 +38,9 @@ static const struct h1_field *next_field(const struct request *r, struct sv suff
 
 // One header with several values (RFC 9110, 5.3), the first of which is `first`; `at` is behind it.
 static bool join_fields(struct request *r, struct sv suffix, char separator,
-                        const struct h1_field *first, uint32_t at, struct sv *out)
+                        const struct http_field *first, uint32_t at, struct sv *out)
 {
-    const struct h1_field *f;
+    const struct http_field *f;
     size_t n = first->value_len;
 
     for (uint32_t i = at; (f = next_field(r, suffix, &i)) != NULL;)
@@ -63,7 +63,7 @@ static bool join_fields(struct request *r, struct sv suffix, char separator,
 static bool read_header(struct request *r, struct sv suffix, char separator, struct sv *out)
 {
     uint32_t at = 0;
-    const struct h1_field *first = next_field(r, suffix, &at);
+    const struct http_field *first = next_field(r, suffix, &at);
 
     if (first == NULL)
         return false;
@@ -132,7 +132,7 @@ static bool find_cookie(struct sv header, struct sv name, struct sv *out)
 static bool get_cookie(void *ctx, const struct var *v, struct sv *out)
 {
     const struct request *r = ctx;
-    const struct h1_field *f;
+    const struct http_field *f;
 
     for (uint32_t at = 0; (f = next_field(r, SV("cookie"), &at)) != NULL;) {
         if (find_cookie(field_value(r, f), v->suffix, out))

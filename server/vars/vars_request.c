@@ -57,7 +57,7 @@ static bool get_is_args(void *ctx, const struct var *v, struct sv *out)
 static bool get_request(void *ctx, const struct var *v, struct sv *out)
 {
     const struct request *r = ctx;
-    uint32_t start = r->h1.method, end = start;
+    uint32_t start = r->parsed.method, end = start;
 
     (void)v;
     if (r->request_line.p != NULL) {
@@ -89,7 +89,7 @@ static bool get_server_protocol(void *ctx, const struct var *v, struct sv *out)
     const char *end = r->request_line.p != NULL ? r->request_line.p + r->request_line.n : NULL;
 
     (void)v;
-    if (r->h1.http_0_9 || after == NULL || end == NULL || after >= end)
+    if (r->parsed.http_0_9 || after == NULL || end == NULL || after >= end)
         return false;
     *out = sv_trim(sv_of(after, (size_t)(end - after)));
     return sv_starts(*out, SV("HTTP/"));
@@ -238,7 +238,7 @@ static bool get_status(void *ctx, const struct var *v, struct sv *out)
     (void)v;
     if (r->error_status != 0)
         status = r->error_status;
-    else if (status == 0 && r->h1.http_0_9)
+    else if (status == 0 && r->parsed.http_0_9)
         status = 9;
     return vars_number(r, status, 3, out);
 }

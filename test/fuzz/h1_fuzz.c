@@ -11,11 +11,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct h1_limits wide = {
-    .first_buffer = 1024, .large_size = 8192, .large_count = 4, .max_headers = 1000,
-    .ignore_invalid = true,
+    .first_buffer = 1024, .large_size = 8192, .large_count = 4,
+    .fields = {.max_headers = 1000, .ignore_invalid = true},
 };
 static const struct h1_limits narrow = {
-    .first_buffer = 64, .large_size = 96, .large_count = 2, .max_headers = 4, .underscores = true,
+    .first_buffer = 64, .large_size = 96, .large_count = 2,
+    .fields = {.max_headers = 4, .underscores = true},
 };
 
 struct body_result {
@@ -31,13 +32,14 @@ static size_t next_piece(uint32_t *seed)
 
 static void check_bounds(const struct h1_parser *p, size_t len)
 {
-    size_t head = p->head_len;
+    size_t head = p->head->head_len;
     check(head <= len && head > 0);
-    check((size_t)p->method + p->line_len < head && p->method_len > 0);
-    check(p->target_len > 0);
-    check((size_t)p->target + p->target_len <= (size_t)p->method + p->line_len);
-    for (uint32_t i = 0; i < p->nfields; i++) {
-        const struct h1_field *f = &p->fields[i];
+    check((size_t)p->head->method + p->head->line_len < head && p->head->method_len > 0);
+    check(p->head->target_len > 0);
+    check((size_t)p->head->target + p->head->target_len <=
+          (size_t)p->head->method + p->head->line_len);
+    for (uint32_t i = 0; i < p->head->nfields; i++) {
+        const struct http_field *f = &p->head->fields[i];
         check(f->name_len > 0 && (size_t)f->name + f->name_len < f->value);
         check((size_t)f->value + f->value_len < head);
     }
@@ -45,16 +47,18 @@ static void check_bounds(const struct h1_parser *p, size_t len)
 
 static void check_same(const struct h1_parser *a, const struct h1_parser *b)
 {
-    check(a->head_len == b->head_len && a->line_len == b->line_len);
-    check(a->method == b->method && a->method_len == b->method_len);
-    check(a->target == b->target && a->target_len == b->target_len);
-    check(a->http_major == b->http_major && a->http_minor == b->http_minor);
-    check(a->llhttp_method == b->llhttp_method && a->keep_alive == b->keep_alive);
-    check(a->chunked == b->chunked && a->has_length == b->has_length);
-    check(a->expect_continue == b->expect_continue && a->http_0_9 == b->http_0_9);
-    check(a->content_length == b->content_length && a->nfields == b->nfields);
-    for (uint32_t i = 0; i < a->nfields; i++) {
-        const struct h1_field *f = &a->fields[i], *g = &b->fields[i];
+    check(a->head->head_len == b->head->head_len && a->head->line_len == b->head->line_len);
+    check(a->head->method == b->head->method && a->head->method_len == b->head->method_len);
+    check(a->head->target == b->head->target && a->head->target_len == b->head->target_len);
+    check(a->head->http_major == b->head->http_major && a->head->http_minor == b->head->http_minor);
+    check(a->head->llhttp_method == b->head->llhttp_method && a->keep_alive == b->keep_alive);
+    check(a->chunked == b->chunked && a->head->has_length == b->head->has_length);
+    check(a->head->expect_continue == b->head->expect_continue);
+    check(a->head->http_0_9 == b->head->http_0_9);
+    check(a->head->content_length == b->head->content_length);
+    check(a->head->nfields == b->head->nfields);
+    for (uint32_t i = 0; i < a->head->nfields; i++) {
+        const struct http_field *f = &a->head->fields[i], *g = &b->head->fields[i];
         check(f->name == g->name && f->name_len == g->name_len && f->value == g->value);
         check(f->value_len == g->value_len && f->ignored == g->ignored);
     }
@@ -101,8 +105,8 @@ static void check_bodies(struct h1_parser *whole, struct h1_parser *pieces, cons
     check(a.result == b.result);
     check(a.result == H1_BAD_REQUEST || a.used == b.used);
     check(whole->body_bytes == pieces->body_bytes);
-    if (a.result == H1_DONE && whole->has_length)
-        check(whole->body_bytes == whole->content_length);
+    if (a.result == H1_DONE && whole->head->has_length)
+        check(whole->body_bytes == whole->head->content_length);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -115,9 +119,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t len = size - 2;
     struct arena arena;
     struct h1_parser whole, pieces;
+    struct http_head whole_head, pieces_head;
     arena_init(&arena, NULL);
-    h1_init(&whole, &arena, limits);
-    h1_init(&pieces, &arena, limits);
+    h1_init(&whole, &whole_head, &arena, limits);
+    h1_init(&pieces, &pieces_head, &arena, limits);
 
     enum h1_result r = h1_head(&whole, in, len);
     check(r == head_in_pieces(&pieces, in, len, seed));
@@ -126,7 +131,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_same(&whole, &pieces);
         // The narrow limits bound framing too, and that is looked at once for each piece.
         if (limits == &wide)
-            check_bodies(&whole, &pieces, in + whole.head_len, len - whole.head_len, seed);
+            check_bodies(&whole, &pieces, in + whole_head.head_len, len - whole_head.head_len,
+                         seed);
     }
     arena_reset(&arena);
     return 0;

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/http/h1.h"
 #include "server/conn/conn.h"
 #include "server/request/request.h"
 #include "server/vars/vars.h"
@@ -85,17 +86,18 @@ static inline void fixture_head(struct fixture *f, const char *head)
 {
     struct request *r = f->r;
     struct h1_limits limits = {.first_buffer = 1024, .large_size = 8192, .large_count = 4,
-                               .max_headers = 100, .ignore_invalid = true};
+                               .fields = {.max_headers = 100, .ignore_invalid = true}};
 
-    h1_init(&r->h1, &r->arena, &limits);
+    r->h1 = arena_new(&r->arena, struct h1_parser);
+    h1_init(r->h1, &r->parsed, &r->arena, &limits);
     r->head_len = (uint32_t)strlen(head);
     r->head = arena_strndup(&r->arena, head, r->head_len);
-    cr_assert_eq(h1_head(&r->h1, r->head, r->head_len), H1_DONE);
+    cr_assert_eq(h1_head(r->h1, r->head, r->head_len), H1_DONE);
     r->request_length = r->head_len;
-    r->request_line = sv_of(r->head + r->h1.method, r->h1.line_len);
-    r->method_name = sv_of(r->head + r->h1.method, r->h1.method_len);
-    r->target = sv_of(r->head + r->h1.target, r->h1.target_len);
-    r->keep_alive = r->h1.keep_alive;
+    r->request_line = sv_of(r->head + r->parsed.method, r->parsed.line_len);
+    r->method_name = sv_of(r->head + r->parsed.method, r->parsed.method_len);
+    r->target = sv_of(r->head + r->parsed.target, r->parsed.target_len);
+    r->keep_alive = r->h1->keep_alive;
     cr_assert_eq(uri_parse(r->target, true, &r->arena, &r->uri), 0);
     r->path = r->uri.path;
     r->args = r->uri.args;

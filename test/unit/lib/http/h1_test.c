@@ -11,11 +11,11 @@ static const struct h1_limits defaults = {
     .first_buffer = 1024,
     .large_size = 8192,
     .large_count = 4,
-    .max_headers = 1000,
-    .ignore_invalid = true,
+    .fields = {.max_headers = 1000, .ignore_invalid = true},
 };
 
 static struct arena arena;
+static struct http_head description;
 static struct h1_parser p;
 
 static void setup(void)
@@ -32,7 +32,7 @@ TestSuite(h1, .init = setup, .fini = teardown);
 
 static enum h1_result parse_limited(struct sv head, const struct h1_limits *limits)
 {
-    h1_init(&p, &arena, limits);
+    h1_init(&p, &description, &arena, limits);
     return h1_head(&p, head.p, head.n);
 }
 
@@ -43,10 +43,10 @@ static enum h1_result parse(const char *head)
 
 static struct sv value_of(const char *head, const char *name)
 {
-    int i = h1_find(&p, head, sv_from(name));
+    int i = http_head_find(p.head, head, sv_from(name));
     if (i < 0)
         return (struct sv){NULL, 0};
-    return sv_of(head + p.fields[i].value, p.fields[i].value_len);
+    return sv_of(head + p.head->fields[i].value, p.head->fields[i].value_len);
 }
 
 #define ASSERT_SV(view, text) \
@@ -57,17 +57,17 @@ Test(h1, finds_the_parts_of_a_request)
     const char *head = "GET /a/b.m4s?x=1 HTTP/1.1\r\n"
                        "Host: example.com\r\nRange:  bytes=0-1 \t\r\n\r\n";
     cr_assert_eq(parse(head), H1_DONE);
-    ASSERT_SV(sv_of(head + p.method, p.method_len), "GET");
-    ASSERT_SV(sv_of(head + p.method, p.line_len), "GET /a/b.m4s?x=1 HTTP/1.1");
-    ASSERT_SV(sv_of(head + p.target, p.target_len), "/a/b.m4s?x=1");
+    ASSERT_SV(sv_of(head + p.head->method, p.head->method_len), "GET");
+    ASSERT_SV(sv_of(head + p.head->method, p.head->line_len), "GET /a/b.m4s?x=1 HTTP/1.1");
+    ASSERT_SV(sv_of(head + p.head->target, p.head->target_len), "/a/b.m4s?x=1");
     ASSERT_SV(value_of(head, "host"), "example.com");
     ASSERT_SV(value_of(head, "RANGE"), "bytes=0-1");
-    cr_assert_eq(h1_find(&p, head, SV("Rang")), -1);
-    cr_assert_eq(p.nfields, 2);
-    cr_assert_eq(p.head_len, strlen(head));
-    cr_assert_eq(p.llhttp_method, HTTP_GET);
-    cr_assert(p.http_major == 1 && p.http_minor == 1 && p.keep_alive);
-    cr_assert(!p.chunked && !p.has_length && !p.expect_continue && !p.http_0_9);
+    cr_assert_eq(http_head_find(p.head, head, SV("Rang")), -1);
+    cr_assert_eq(p.head->nfields, 2);
+    cr_assert_eq(p.head->head_len, strlen(head));
+    cr_assert_eq(p.head->llhttp_method, HTTP_GET);
+    cr_assert(p.head->http_major == 1 && p.head->http_minor == 1 && p.keep_alive);
+    cr_assert(!p.chunked && !p.head->has_length && !p.head->expect_continue && !p.head->http_0_9);
 }
 
 Test(h1, leaves_the_bytes_behind_the_head_alone)
@@ -75,8 +75,8 @@ Test(h1, leaves_the_bytes_behind_the_head_alone)
     const char *head = "GET / HTTP/1.0\r\n\r\nGET /next HTTP/1.1\r\n\x01";
     size_t used;
     cr_assert_eq(parse(head), H1_DONE);
-    cr_assert_eq(p.head_len, strlen("GET / HTTP/1.0\r\n\r\n"));
-    cr_assert_eq(h1_body(&p, head + p.head_len, 5, &used), H1_DONE);
+    cr_assert_eq(p.head->head_len, strlen("GET / HTTP/1.0\r\n\r\n"));
+    cr_assert_eq(h1_body(&p, head + p.head->head_len, 5, &used), H1_DONE);
     cr_assert_eq(used, 0);
 }
 
@@ -84,9 +84,9 @@ Test(h1, accepts_bare_line_feeds_and_empty_lines_before_the_request)
 {
     const char *head = "\r\n\n\r\nGET /x HTTP/1.1\nHost: a\nX: y\n\n";
     cr_assert_eq(parse(head), H1_DONE);
-    cr_assert_eq(p.method, 5);
-    cr_assert_eq(p.head_len, strlen(head));
-    ASSERT_SV(sv_of(head + p.method, p.line_len), "GET /x HTTP/1.1");
+    cr_assert_eq(p.head->method, 5);
+    cr_assert_eq(p.head->head_len, strlen(head));
+    ASSERT_SV(sv_of(head + p.head->method, p.head->line_len), "GET /x HTTP/1.1");
     ASSERT_SV(value_of(head, "X"), "y");
 }
 
@@ -102,10 +102,10 @@ Test(h1, empty_values_are_empty_not_missing)
 {
     const char *head = "GET / HTTP/1.1\r\nHost:\r\nA: \r\nB:x\r\nC:\t \r\n\r\n";
     cr_assert_eq(parse(head), H1_DONE);
-    cr_assert_eq(p.nfields, 4);
-    cr_assert(h1_find(&p, head, SV("A")) == 1 && value_of(head, "A").n == 0);
+    cr_assert_eq(p.head->nfields, 4);
+    cr_assert(http_head_find(p.head, head, SV("A")) == 1 && value_of(head, "A").n == 0);
     ASSERT_SV(value_of(head, "B"), "x");
-    cr_assert(h1_find(&p, head, SV("C")) == 3 && value_of(head, "C").n == 0);
+    cr_assert(http_head_find(p.head, head, SV("C")) == 3 && value_of(head, "C").n == 0);
 }
 
 Test(h1, keep_alive_follows_version_and_connection)
@@ -135,8 +135,8 @@ Test(h1, http_0_9_ends_with_its_line)
 {
     const char *head = "GET /old \r\nHost: a\r\n\r\n";
     cr_assert_eq(parse(head), H1_DONE);
-    cr_assert(p.http_0_9 && !p.keep_alive && p.nfields == 0);
-    cr_assert_eq(p.head_len, strlen("GET /old \r\n"));
+    cr_assert(p.head->http_0_9 && !p.keep_alive && p.head->nfields == 0);
+    cr_assert_eq(p.head->head_len, strlen("GET /old \r\n"));
     cr_assert_eq(parse("HEAD /old\r\n"), H1_BAD_REQUEST);
 }
 
@@ -165,10 +165,10 @@ Test(h1, methods)
         snprintf(head, sizeof(head), "%s /p HTTP/1.1\r\nHost: a\r\n\r\n", cases[i].method);
         cr_assert_eq(parse(head), cases[i].result, "%s", head);
         if (cases[i].number >= 0)
-            cr_assert_eq(p.llhttp_method, cases[i].number, "%s", head);
+            cr_assert_eq(p.head->llhttp_method, cases[i].number, "%s", head);
         if (cases[i].result == H1_METHOD_UNKNOWN) {
-            ASSERT_SV(sv_of(head + p.target, p.target_len), "/p");
-            ASSERT_SV(sv_of(head + p.method, p.method_len), cases[i].method);
+            ASSERT_SV(sv_of(head + p.head->target, p.head->target_len), "/p");
+            ASSERT_SV(sv_of(head + p.head->method, p.head->method_len), cases[i].method);
             ASSERT_SV(value_of(head, "Host"), "a");
         }
     }
@@ -309,11 +309,11 @@ Test(h1, http_1_0_has_no_transfer_encoding_and_needs_no_host)
 Test(h1, expect_continue_is_for_http_1_1_and_exact)
 {
     cr_assert_eq(parse("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n\r\n"), H1_DONE);
-    cr_assert(p.expect_continue);
+    cr_assert(p.head->expect_continue);
     cr_assert_eq(parse("PUT / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n"), H1_DONE);
-    cr_assert_not(p.expect_continue);
+    cr_assert_not(p.head->expect_continue);
     cr_assert_eq(parse("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue2\r\n\r\n"), H1_DONE);
-    cr_assert_not(p.expect_continue);
+    cr_assert_not(p.head->expect_continue);
 }
 
 Test(h1, names_invalid_for_nginx_are_passed_over)
@@ -321,16 +321,17 @@ Test(h1, names_invalid_for_nginx_are_passed_over)
     const char *head = "GET / HTTP/1.0\r\nX_A: 1\r\nX.B: 2\r\nX-C: 3\r\n_: 4\r\n\r\n";
     struct h1_limits limits = defaults;
     cr_assert_eq(parse(head), H1_DONE);
-    cr_assert(p.fields[0].ignored && p.fields[1].ignored && !p.fields[2].ignored);
-    cr_assert_eq(h1_find(&p, head, SV("X_A")), -1);
+    cr_assert(p.head->fields[0].ignored && p.head->fields[1].ignored && !p.head->fields[2].ignored);
+    cr_assert_eq(http_head_find(p.head, head, SV("X_A")), -1);
 
-    limits.underscores = true;
+    limits.fields.underscores = true;
     cr_assert_eq(parse_limited(sv_from(head), &limits), H1_DONE);
-    cr_assert(!p.fields[0].ignored && p.fields[1].ignored && !p.fields[3].ignored);
+    cr_assert(!p.head->fields[0].ignored && p.head->fields[1].ignored);
+    cr_assert(!p.head->fields[3].ignored);
 
-    limits.ignore_invalid = false;
+    limits.fields.ignore_invalid = false;
     cr_assert_eq(parse_limited(sv_from(head), &limits), H1_DONE);
-    cr_assert(!p.fields[1].ignored);
+    cr_assert(!p.head->fields[1].ignored);
 }
 
 // A head of a request line of `line` bytes and `n` field lines of `field` bytes each, line ends
@@ -381,7 +382,7 @@ Test(h1, too_long_lines_are_refused_before_they_end)
     memcpy(buf, "GET /", 5);
     cr_assert_eq(parse_limited(sv_of(buf, 8191), &limits), H1_MORE);
     cr_assert_eq(parse_limited(sv_of(buf, 8192), &limits), H1_URI_TOO_LONG);
-    cr_assert_eq(p.line_len, 8192);
+    cr_assert_eq(p.head->line_len, 8192);
     memcpy(buf, "GET / HTTP/1.0\r\nX:", 18);
     cr_assert_eq(parse_limited(sv_of(buf, 16 + 8191), &limits), H1_MORE);
     cr_assert_eq(parse_limited(sv_of(buf, 16 + 8192), &limits), H1_HEADER_TOO_LARGE);
@@ -391,7 +392,7 @@ Test(h1, too_long_lines_are_refused_before_they_end)
 Test(h1, max_headers_counts_what_is_not_ignored)
 {
     struct h1_limits limits = defaults;
-    limits.max_headers = 5;
+    limits.fields.max_headers = 5;
     cr_assert_eq(parse_limited(SV("GET / HTTP/1.0\na:\nb:\nc:\nd:\n_:\ne:\n\n"), &limits), H1_DONE);
     cr_assert_eq(parse_limited(SV("GET / HTTP/1.0\na:\nb:\nc:\nd:\ne:\nf:\n\n"), &limits),
                  H1_HEADER_TOO_LARGE);
@@ -405,7 +406,7 @@ Test(h1, more_fields_than_the_first_array_holds)
         at += (size_t)sprintf(buf + at, "F%d: v%d\r\n", i, i);
     at += (size_t)sprintf(buf + at, "\r\n");
     cr_assert_eq(parse_limited(sv_of(buf, at), &defaults), H1_DONE);
-    cr_assert_eq(p.nfields, 40);
+    cr_assert_eq(p.head->nfields, 40);
     ASSERT_SV(value_of(buf, "F0"), "v0");
     ASSERT_SV(value_of(buf, "F15"), "v15");
     ASSERT_SV(value_of(buf, "F39"), "v39");
@@ -416,7 +417,7 @@ Test(h1, pieces_in_moving_buffers_give_the_same_result)
     const char *head = "\r\nPOST /x HTTP/1.1\r\n"
                        "Host: example.com\r\nA:\r\nContent-Length: 5\r\n\r\n";
     size_t n = strlen(head);
-    h1_init(&p, &arena, &defaults);
+    h1_init(&p, &description, &arena, &defaults);
     for (size_t i = 0; i <= n; i++) {
         char *copy = malloc(i + 1);
         memcpy(copy, head, i);
@@ -424,8 +425,9 @@ Test(h1, pieces_in_moving_buffers_give_the_same_result)
         free(copy);
     }
     ASSERT_SV(value_of(head, "host"), "example.com");
-    ASSERT_SV(sv_of(head + p.target, p.target_len), "/x");
-    cr_assert(p.has_length && p.content_length == 5 && p.head_len == n && p.nfields == 3);
+    ASSERT_SV(sv_of(head + p.head->target, p.head->target_len), "/x");
+    cr_assert(p.head->has_length && p.head->content_length == 5);
+    cr_assert(p.head->head_len == n && p.head->nfields == 3);
 }
 
 static enum h1_result read_body(const char *head, struct sv body, size_t *used)
@@ -457,7 +459,7 @@ Test(h1, chunked_body_ends_behind_its_trailers)
     cr_assert(p.chunked);
     cr_assert_eq(used, body.n - 3);
     cr_assert_eq(p.body_bytes, 13);
-    cr_assert_eq(p.nfields, 2, "trailers are no header fields");
+    cr_assert_eq(p.head->nfields, 2, "trailers are no header fields");
 }
 
 Test(h1, upgrade_does_not_hide_a_body)

@@ -288,7 +288,7 @@ Test(vars, accounting)
 
 Test(vars, http_0_9_without_a_status_is_009)
 {
-    f->r->h1.http_0_9 = true;
+    f->r->parsed.http_0_9 = true;
     expect("$status", "009");
 }
 
