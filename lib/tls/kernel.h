@@ -62,6 +62,6 @@ must_check int tls_kernel_alert(int fd, uint8_t level, uint8_t description);
 // The same with a KeyUpdate that asks for nothing: the next record must have new keys.
 must_check int tls_kernel_key_update(int fd);
 
-enum { TLS_ALERT_WARNING = 1, TLS_ALERT_FATAL = 2 };
+enum { TLS_ALERT_SIZE = 2, TLS_ALERT_WARNING = 1, TLS_ALERT_FATAL = 2 };
 enum { TLS_CLOSE_NOTIFY = 0, TLS_UNEXPECTED_MESSAGE = 10, TLS_BAD_RECORD_MAC = 20,
        TLS_RECORD_OVERFLOW = 22, TLS_INTERNAL_ERROR = 80, TLS_NO_RENEGOTIATION = 100 };

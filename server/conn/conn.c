@@ -112,7 +112,10 @@ static void timer_fired(struct timer *t)
         timer_arm(&c->worker->ring.wheel, t, c->deadline_ms - now);
         if (c->retry_send) {
             c->retry_send = false;
-            c->protocol->retry_send(c);
+            if (c->step == CONN_linger)
+                conn_linger_again(c);
+            else
+                c->protocol->retry_send(c);
         }
     }
     conn_leave(c);

@@ -9,6 +9,7 @@
 #include "lib/base/list.h"
 #include "lib/ring/op.h"
 #include "lib/ring/timer.h"
+#include "lib/tls/kernel_flow.h"
 #include "server/locality/way.h"
 #include "server/transport/transport.h"
 
@@ -87,6 +88,7 @@ struct conn {
     char *cold;                // file bytes from the disk, to be sealed; of the worker's buffers
     struct tls *tls;           // NULL: plain, or the kernel has both directions
     struct tls_kernel_keys *kernel_keys; // for a KeyUpdate; NULL: it cannot be followed
+    struct tls_kernel_flow flow; // with the kernel transport: counts what the kernel holds back
     struct tls_facts *facts;   // of a handshake whose struct tls is gone
     const struct server_conf *tls_server; // chosen by SNI; NULL: none
     struct op recv, poll;      // in flight: the connection stays
@@ -100,10 +102,11 @@ struct conn {
     uint64_t log_ticket;       // what awaits_log waits for
     uint64_t deadline_ms;      // what the step allows; UINT64_MAX: no limit
     uint64_t linger_end_ms;    // monotonic: lingering_time is over
-    uint32_t linger_ms;        // lingering_timeout
+    uint32_t linger_ms;        // lingering_timeout, of the last request's location as all of these
+    uint32_t linger_time_ms;   // lingering_time
     uint32_t linger_send_ms;   // send_timeout: between two successes of the kernel's
     uint32_t linger_unsent;    // bytes it had left at the last look
-    uint64_t taken;            // bytes the kernel took, of any kind: progress
+    uint64_t taken;            // bytes the kernel took, of any kind: progress; c->flow counts by it
     uint64_t pacing;           // bytes per second the socket is paced at, 0 none
     struct way way;            // which interface its bytes leave by
     union {
@@ -117,6 +120,7 @@ struct conn {
 // Takes a socket that was accepted at `listen`. It is closed when no connection can be made.
 void conn_open(struct worker *w, const struct listen_conf *listen, int fd);
 // Begins to close: the request, if any, ends here and is logged. Harmless when closing already.
+// What kernel TLS holds back is lost.
 void conn_close(struct conn *c);
 // Asks an idle connection to go, or a busy one to go after its response.
 void conn_drain(struct conn *c);

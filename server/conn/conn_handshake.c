@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/tls/facts.h"
 #include "lib/tls/kernel.h"
+#include "lib/tls/kernel_flow.h"
 #include "lib/tls/kernel_keys.h"
 #include "lib/tls/tls.h"
 #include "server/bounds.h"
@@ -243,6 +244,9 @@ static void begin_reading(struct conn *c)
         conn_handshake_note_end(c);
     else
         c->early = true;
+    // Behind early data OpenSSL still has tickets to send, which nobody counts.
+    if (c->transport == &transport_kernel && !c->early)
+        tls_kernel_flow_begin(&c->flow, c->fd, c->taken);
     if (!is_request_here(c))
         conn_tls_flush(c);
     if (c->step == CONN_closing)

@@ -8,6 +8,7 @@
 #include "lib/base/log.h"
 #include "lib/tls/facts.h"
 #include "lib/tls/kernel.h"
+#include "lib/tls/kernel_flow.h"
 #include "lib/tls/kernel_keys.h"
 #include "lib/tls/tls.h"
 #include "server/conn/conn_priv.h"
@@ -126,9 +127,20 @@ static bool change_keys(struct conn *c, bool ours_too)
     if (keys == NULL || tls_kernel_keys_follow(keys, c->fd) != 0)
         return false;
     int rc = ours_too ? tls_kernel_keys_change(keys, c->fd) : 0;
+    if (ours_too && rc == 0)
+        c->flow = (struct tls_kernel_flow){0}; // the kernel numbers records anew
     if (rc != 0 && rc != -EAGAIN)
         conn_broken(c, -rc); // the change was announced, so nothing can be said under the old keys
     return rc == 0;
+}
+
+static int alert(struct conn *c, uint8_t level, uint8_t description)
+{
+    int rc = tls_kernel_alert(c->fd, level, description);
+
+    if (rc == 0)
+        c->taken += TLS_ALERT_SIZE;
+    return rc;
 }
 
 // False when nothing more is to be read.
@@ -139,7 +151,7 @@ static bool obey(struct conn *c, enum tls_control what)
     case TLS_CONTROL_IGNORE:
         return true;
     case TLS_CONTROL_RENEGOTIATE:
-        if (tls_kernel_alert(c->fd, TLS_ALERT_WARNING, TLS_NO_RENEGOTIATION) == 0)
+        if (alert(c, TLS_ALERT_WARNING, TLS_NO_RENEGOTIATION) == 0)
             return true;
         conn_broken(c, 0);
         return false;
@@ -213,7 +225,7 @@ void conn_tls_refused(struct conn *c, int err)
 static bool say_close_notify(struct conn *c)
 {
     if (c->transport == &transport_kernel)
-        return tls_kernel_alert(c->fd, TLS_ALERT_WARNING, TLS_CLOSE_NOTIFY) != -EAGAIN;
+        return alert(c, TLS_ALERT_WARNING, TLS_CLOSE_NOTIFY) != -EAGAIN;
     tls_close(c->tls);
     if (!records_waiting(c))
         return true;
@@ -229,6 +241,11 @@ bool conn_tls_goodbye(struct conn *c)
         return true;
     c->broken = say_close_notify(c);
     return c->broken;
+}
+
+uint64_t conn_tls_held(const struct conn *c)
+{
+    return c->transport == &transport_kernel ? tls_kernel_held(&c->flow, c->fd, c->taken) : 0;
 }
 
 void conn_tls_free(struct conn *c)

@@ -46,5 +46,8 @@ void conn_tls_fail(struct conn *c);
 // Says close_notify once, if the connection may still say something. False: there is no room for it
 // in the socket, and it is to be called again when there is.
 bool conn_tls_goodbye(struct conn *c);
+// Bytes that a client would lose if the connection were closed now: TCP has not got them yet (see
+// lib/tls/kernel_flow.h). 0 without kernel TLS.
+must_check uint64_t conn_tls_held(const struct conn *c);
 // Frees what the connection has of TLS; nothing is in flight.
 void conn_tls_free(struct conn *c);

@@ -19,6 +19,8 @@ void http1_pump(struct conn *c);
 void http1_body_deadline(struct conn *c);
 // The response is with the kernel: next request, discard of a body, linger, or close.
 void http1_response_sent(struct conn *c);
+// Nothing more is answered: the connection ends when all is with TCP.
+void http1_end(struct conn *c);
 // Logs and frees the request.
 void http1_end_request(struct conn *c);
 void http1_log_settled(struct conn *c);

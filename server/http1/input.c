@@ -229,8 +229,10 @@ void http1_pump(struct conn *c)
         return;
     if (c->read_paused && c->pending_len - c->pending_off < CONN_PENDING_MAX / 2)
         conn_start_receiving(c);
-    else if (c->eof && (c->step == CONN_idle || c->step == CONN_head))
+    else if (c->eof && c->step == CONN_head)
         conn_close(c);
+    else if (c->eof && c->step == CONN_idle)
+        http1_end(c);
 }
 
 void http1_take_in(struct conn *c, const char *data, size_t n)
@@ -260,7 +262,7 @@ void http1_end_of_stream(struct conn *c)
     case CONN_linger:
     case CONN_body:
         if (c->pending == NULL)
-            conn_close(c);
+            http1_end(c);
         break;
     default:
         // One whose turn has not come is not answered: as nginx, which takes it for gone.

@@ -134,6 +134,7 @@ static void go_idle(struct conn *c)
     const struct location_conf *l = c->request->location;
     int64_t timeout = l->keepalive_timeout;
 
+    conn_linger_note(c, l);
     c->idle_min_ms = (uint32_t)min_of(l->keepalive_min_timeout, (int64_t)UINT32_MAX);
     http1_end_request(c);
     conn_set_step(c, CONN_idle);
@@ -141,12 +142,24 @@ static void go_idle(struct conn *c)
     conn_deadline(c, timeout);
 }
 
+static void end_last_request(struct conn *c)
+{
+    if (c->request == NULL)
+        return;
+    conn_linger_note(c, c->request->location);
+    http1_end_request(c);
+}
+
 static void linger(struct conn *c)
 {
-    const struct location_conf *l = c->request->location;
+    end_last_request(c);
+    conn_linger(c);
+}
 
-    http1_end_request(c);
-    conn_linger(c, l);
+void http1_end(struct conn *c)
+{
+    end_last_request(c);
+    conn_end(c);
 }
 
 static void finish_connection(struct conn *c)
@@ -162,10 +175,10 @@ static void finish_connection(struct conn *c)
         more = conn_unsent(c) > 0;
 
     // A socket without room for close_notify is waited for, whatever the mode.
-    if (mode == LINGER_ALWAYS || (mode == LINGER_ON && more) || !conn_tls_goodbye(c))
+    if (mode == LINGER_ALWAYS || (mode == LINGER_ON && more))
         linger(c);
     else
-        conn_close(c);
+        http1_end(c);
 }
 
 // Between two parts of a body that is read to be dropped.
@@ -238,7 +251,7 @@ void http1_timed_out(struct conn *c)
             end_delay(c);
         break;
     default:
-        conn_close(c);
+        http1_end(c);
         break;
     }
 }

@@ -7,22 +7,32 @@
 #include "lib/base/log.h"
 #include "lib/file/residency.h"
 #include "server/bounds.h"
-#include "server/conn/conn.h"
+#include "server/conn/protocol.h"
 #include "server/http1/http1.h"
 #include "server/request/head.h"
 #include "server/request/request.h"
 #include "server/transport/source.h"
 #include "server/worker.h"
 
-enum transport_result transport_failed(struct request *r, int err, const char *call)
+static enum log_level failure_level(int err)
 {
     bool gone = err == EPIPE || err == ECONNRESET || err == ETIMEDOUT || err == ENOTCONN;
 
-    request_log(r, gone ? LOG_LEVEL_INFO : LOG_LEVEL_CRIT, err, "%s failed", call);
+    return gone ? LOG_LEVEL_INFO : LOG_LEVEL_CRIT;
+}
+
+enum transport_result transport_failed(struct request *r, int err, const char *call)
+{
+    request_log(r, failure_level(err), err, "%s failed", call);
     return TRANSPORT_ERROR;
 }
 
 enum transport_result transport_not_sent(struct request *r, int err, const char *call)
+{
+    return conn_not_sent(r->conn, r, err, call);
+}
+
+enum transport_result conn_not_sent(struct conn *c, struct request *r, int err, const char *call)
 {
     switch (err) {
     case EAGAIN:
@@ -32,7 +42,10 @@ enum transport_result transport_not_sent(struct request *r, int err, const char 
     case ENOMEM:
         return TRANSPORT_RETRY;
     default:
-        return transport_failed(r, err, call);
+        if (r != NULL)
+            return transport_failed(r, err, call);
+        conn_log(c, failure_level(err), err, "%s failed", call);
+        return TRANSPORT_ERROR;
     }
 }
 
@@ -64,6 +77,7 @@ void body_will_fetch(struct request *r, const struct slice *s, uint64_t len)
 {
     struct response *out = &r->response;
 
+    out->fetched_from = out->fetched_to = s->off;
     if (!r->location->drop_behind)
         return;
     if (!out->fetched_any)
@@ -94,8 +108,7 @@ bool body_fetch_done(struct request *r, int32_t res)
                              : "reading a file to be sent failed");
         return false;
     }
-    s->fetched_from = s->body->off;
-    s->fetched_to = s->body->off + (uint64_t)res;
+    s->fetched_to = s->fetched_from + (uint64_t)res;
     return true;
 }
 

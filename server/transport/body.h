@@ -19,6 +19,8 @@ struct slice;
 enum transport_result transport_failed(struct request *r, int err, const char *call);
 // What a send that took nothing means. What passes by itself is no failure.
 enum transport_result transport_not_sent(struct request *r, int err, const char *call);
+// The same where there may be no request (NULL): the line is the connection's.
+enum transport_result conn_not_sent(struct conn *c, struct request *r, int err, const char *call);
 
 // A front in the worker's scratch area: `head` bytes of head and memory slices, then `file` bytes
 // of a file which is still to be taken off the body (body_consume) as far as it was sent.
@@ -35,8 +37,8 @@ void body_consume(struct response *s, uint64_t n);
 must_check enum transport_result body_fetch(struct request *r, const struct slice *s, uint64_t len);
 // r->fetch has completed. False, with a line in the log: the file cannot be read.
 must_check bool body_fetch_done(struct request *r, int32_t res);
-// The next `len` bytes of a slice are about to be fetched: with page_cache drop, what was not
-// resident leaves the page cache again behind the response.
+// The next `len` bytes of a slice are about to be fetched; nothing counts as fetched until then.
+// With page_cache drop, what was not resident leaves the page cache again behind the response.
 void body_will_fetch(struct request *r, const struct slice *s, uint64_t len);
 // How many bytes from `off` on were fetched just now.
 uint64_t body_fetched(const struct response *s, uint64_t off);

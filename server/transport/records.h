@@ -21,7 +21,8 @@ struct worker;
 
 // For struct tls_output.reserve of a struct tls whose owner is a connection.
 bool records_reserve(struct tls_output *out, size_t more);
-// Sends what stands in c->tls->out: TRANSPORT_DONE, _AGAIN, _RETRY or _ERROR.
+// Sends what stands in c->tls->out: TRANSPORT_DONE, _AGAIN, _RETRY or _ERROR. An error has no line
+// when there is no c->request: errno says what it was.
 must_check enum transport_result records_flush(struct conn *c);
 bool records_waiting(const struct conn *c);
 // Gives the memory back, unsent bytes with it.
