@@ -15,8 +15,8 @@ RUN make install PREFIX=/usr DESTDIR=/out
 FROM debian:trixie-slim
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends liburing2 libllhttp9.2 libhwloc15 libnuma1 \
-        libssl3t64 libpcre2-8-0 zlib1g \
+    && apt-get install -y --no-install-recommends liburing2 libllhttp9.2 libnghttp2-14 libhwloc15 \
+        libnuma1 libssl3t64 libpcre2-8-0 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && mkdir -p /var/lib/millrace/html /var/lib/millrace/logs \
     && ln -s /dev/stdout /var/lib/millrace/logs/access.log \

@@ -48,4 +48,14 @@
 // Between two copies of a chunk into a silo's replicas: half of the memory's or disk's time is left
 // to what is being served.
 #define REPLICA_PAUSE_MS 1
+// HTTP/2: bytes of a body in a frame, which is what clients take unless they say more (RFC 9113,
+// 6.5.2); bytes of bodies that are put into frames before they are sent (measured in the clear:
+// with a quarter of it a body of 1 MiB costs a fifth more); and what a stream must have got within
+// send_timeout, so that a window which is opened by a few bytes now and then holds nothing long.
+#define HTTP2_DATA_MAX (16u << 10)
+#define HTTP2_BATCH_MAX (512u << 10)
+#define HTTP2_PROGRESS_MIN 1024
+// limit_rate of a stream: it may be so far ahead, and waits so long at most between two frames.
+#define RATE_AHEAD_MS 100
+#define RATE_WAIT_MAX_MS 500
 #define TICKET_RETRY_MS 60000 // after a change that failed for want of random bytes

@@ -16,6 +16,7 @@
 #include "lib/tls/tls.h"
 #include "server/conn/conn.h"
 #include "server/conn/conn_tls.h"
+#include "server/http2/http2.h"
 #include "server/bounds.h"
 #include "server/filters/gzip_cache.h"
 #include "server/locality/locality.h"
@@ -364,6 +365,7 @@ static void free_pools(struct worker *w)
     free(w->scratch);
     free(w->plain);
     record_buffers_free(w);
+    http2_worker_free(w);
     free(w->listeners);
 }
 

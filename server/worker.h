@@ -21,8 +21,17 @@ struct listener {
     int fd;
 };
 
+struct http2_out;
 struct log_writers;
 struct gzip_cache;
+
+// What connections that speak HTTP/2 share.
+struct http2_shared {
+    struct nghttp2_session_callbacks *callbacks; // made at first use, as `option`
+    struct nghttp2_option *option;
+    struct http2_out *free_outs; // recycled
+    unsigned nfree_outs;
+};
 
 #define WORKER_SCRATCH (160u << 10) // bytes: a response head and a small body are put together
 #define WORKER_MAGIC 0x40e6e211u
@@ -63,6 +72,7 @@ struct worker {
     char *plain;                 // TLS_RECORD_MAX bytes: what a record held
     char *record_buffers[RECORD_BUFFERS_KEPT];
     unsigned nrecord_buffers;
+    struct http2_shared http2;
     bool kernel_tls;             // it may be there, and a server wants it
     uint64_t *connection_counter; // *N, unique in the silo
     struct handoff_port handoff;

@@ -22,6 +22,7 @@ endfunction()
 
 millrace_require(LIBURING liburing 2.9)
 millrace_require(LLHTTP libllhttp 9.0)
+millrace_require(NGHTTP2 libnghttp2 1.52)
 millrace_require(HWLOC hwloc 2.9)
 millrace_require(NUMA numa 2.0.14)
 millrace_require(OPENSSL openssl 3.0)

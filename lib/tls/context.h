@@ -32,6 +32,9 @@ struct tls_hooks {
     // Certificates whose paths have variables: puts them into `ssl`. 1, 0 to fail the handshake, or
     // -1 when it has to wait (TLS_WANT_LOOKUP). NULL: never called.
     int (*certificate)(void *owner, const struct tls_context *context, SSL *ssl);
+    // Is HTTP/2 served? Asked of a client that sends ALPN, after its name has been looked up, and
+    // then h2 goes before HTTP/1.1. NULL: it is not.
+    bool (*http2)(void *owner);
 };
 
 // A certificate of a context (there may be one for RSA and one for ECDSA), and its staple.
@@ -75,6 +78,10 @@ void tls_certificate_set_staple(struct tls_certificate *c, struct tls_staple *st
 struct tls *tls_of(const SSL *ssl);
 struct tls_context *tls_context_of(const SSL_CTX *ctx);
 void tls_attach(SSL *ssl, struct tls *t);
+
+// Was HTTP/2 agreed upon (ALPN h2; RFC 9113, 3.2)? To be asked once the ClientHello has been
+// answered, so with early data before the handshake is over, and while there is an SSL.
+bool tls_alpn_is_h2(const SSL *ssl);
 
 // The oldest entry of OpenSSL's error queue (and all others drop out) as " (SSL: error:...)", or
 // "" when it is empty. `out` has TLS_ERROR_MAX bytes.

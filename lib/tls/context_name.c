@@ -129,18 +129,37 @@ static int on_server_name(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
+// In the order of our preference (RFC 7301, 3.1), which is what OpenSSL takes its first list for.
+#define ALPN_HTTP_1 "\x08http/1.1\x08http/1.0\x08http/0.9"
+#define ALPN_HTTP_2 "\x02h2"
+
+static bool serves_http2(const struct tls *t)
+{
+    const struct tls_hooks *hooks = t != NULL ? t->context->hooks : NULL;
+
+    return hooks != NULL && hooks->http2 != NULL && hooks->http2(t->owner);
+}
+
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                    const unsigned char *in, unsigned in_len, void *arg)
 {
-    static const unsigned char ours[] = "\x08http/1.1\x08http/1.0\x08http/0.9";
+    struct sv ours = serves_http2(tls_of(ssl)) ? SV(ALPN_HTTP_2 ALPN_HTTP_1) : SV(ALPN_HTTP_1);
 
-    (void)ssl;
     (void)arg;
     // A client that speaks none of them would not understand what we send (RFC 7301, 3.2).
-    if (SSL_select_next_proto((unsigned char **)out, out_len, ours, sizeof(ours) - 1, in,
-                              in_len) != OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto((unsigned char **)out, out_len, (const unsigned char *)ours.p,
+                              (unsigned)ours.n, in, in_len) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     return SSL_TLSEXT_ERR_OK;
+}
+
+bool tls_alpn_is_h2(const SSL *ssl)
+{
+    const unsigned char *p;
+    unsigned n;
+
+    SSL_get0_alpn_selected(ssl, &p, &n);
+    return sv_eq(sv_of((const char *)p, n), SV("h2"));
 }
 
 // SSL_CTX_set_cert_cb(3).

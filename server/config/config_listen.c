@@ -16,7 +16,8 @@ struct address_server { // a server of an address, in order of the file
 
 struct address {
     struct listen_conf *listen;
-    bool ssl_before, ssl_settled, ssl_changed; // see note_protocols()
+    unsigned protocols;       // what note_protocols() compares the next line with
+    bool protocols_set, protocols_changed;
     struct address_server *servers, **tail;
     struct address *next;
 };
@@ -58,6 +59,7 @@ static struct address *new_address(struct gather *g, const struct listen_line *l
     l->where = line->where;
     l->bound_by_set = line->set;
     l->ssl = line->ssl;
+    l->http2 = line->http2;
     a->listen = l;
     a->tail = &a->servers;
     *g->tail = a;
@@ -100,30 +102,43 @@ static int take_options(struct gather *g, const struct listen_line *line,
     return 0;
 }
 
-// `ssl` once said counts for the address. nginx warns of lines that differ in it, but lets the
-// first line, or the one with the options of the socket, say it alone.
+static unsigned protocol_bits(bool ssl, bool http2)
+{
+    return (unsigned)ssl | (unsigned)http2 << 1;
+}
+
+// Does a further line of an address say other protocols than nginx lets pass without a word? The
+// first line, or the one with the options of the socket, may say them alone.
+static bool redefines(const struct listen_line *line, const struct address *a, unsigned said,
+                      unsigned before)
+{
+    bool differs = a->protocols_set && said != a->protocols;
+
+    if (said & ~before) // added
+        return (a->listen->bound_by_set && !line->set) || a->protocols_changed || (before & ~said);
+    if (before & ~said) // left out
+        return line->set || differs;
+    return (line->set && a->protocols_changed) || differs;
+}
+
+// `ssl` and `http2` once said count for the address.
 static void note_protocols(const struct listen_line *line, struct address *a)
 {
     struct listen_conf *l = a->listen;
-    bool differs = a->ssl_settled && line->ssl != a->ssl_before;
+    unsigned before = protocol_bits(l->ssl, l->http2);
+    unsigned said = protocol_bits(line->ssl, line->http2);
     char text[NET_ADDRESS_TEXT_MAX];
-    bool redefined;
 
-    if (line->ssl && !l->ssl)
-        redefined = (l->bound_by_set && !line->set) || a->ssl_changed;
-    else if (!line->ssl && l->ssl)
-        redefined = line->set || differs;
-    else
-        redefined = (line->set && a->ssl_changed) || differs;
-    if (redefined) {
+    if (redefines(line, a, said, before)) {
         net_address_format(&l->address, true, text);
         report(LOG_LEVEL_WARN, 0, "protocol options redefined for %s in %s:%u", text,
                line->where->file, line->where->line);
     }
-    a->ssl_changed = a->ssl_changed || line->ssl != l->ssl;
-    a->ssl_before = line->ssl && l->ssl;
-    a->ssl_settled = true;
+    a->protocols = (said & ~before) ? before : said;
+    a->protocols_set = true;
+    a->protocols_changed = a->protocols_changed || said != before;
     l->ssl = l->ssl || line->ssl;
+    l->http2 = l->http2 || line->http2;
 }
 
 static int add_line(struct gather *g, const struct listen_line *line, struct server_conf *server)

@@ -10,6 +10,7 @@
 #include "lib/net/listener.h"
 #include "lib/net/prefix.h"
 #include "server/config/config.h"
+#include "server/config/http2_conf.h"
 #include "server/tls/tls_conf.h"
 
 struct charset_pair;
@@ -43,6 +44,7 @@ struct listen_conf {
     const struct conf_node *where;
     bool explicit_default, bound_by_set;
     bool ssl;                      // `ssl` was said for it
+    bool http2;                    // `http2` was said for it: for all its servers
     unsigned index;                // in http_conf.listens, from 0
     int *fds;
     unsigned nfds;
@@ -65,6 +67,7 @@ struct http_conf {
     struct tls_objects *tls_objects; // server/tls/objects.h
     uint32_t tls_facts_wanted;     // which $ssl_ variables are used (lib/tls/facts.h)
     uint32_t var_slots;            // size of a request's value cache
+    int64_t http2_recv_buffer_size; // of a worker; at least HTTP2_RECV_BUFFER_MIN
     int64_t server_names_in_use;   // any listen has more than one server
 };
 
@@ -84,6 +87,7 @@ struct server_conf {
     struct server_name **names;
     unsigned nnames;
     struct tls_conf tls;
+    struct http2_conf http2;
     const struct conf_node *where;
 };
 

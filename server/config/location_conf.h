@@ -8,6 +8,7 @@
 #include "lib/file/open_file.h"
 #include "lib/http/cond.h"
 #include "server/config/http_conf.h"
+#include "server/config/response_conf.h"
 #include "server/filters/charset_conf.h"
 #include "server/filters/gzip_conf.h"
 #include "server/limits/limit_conf.h"
@@ -19,45 +20,6 @@ enum location_kind {
     LOC_EXACT,         // =
     LOC_REGEX,         // ~ and ~*
     LOC_NAMED,         // @
-};
-
-struct header_row {         // add_header
-    struct sv name;
-    struct template *value; // empty value: no header
-    bool always;
-    struct header_row *next;
-};
-
-enum expires_mode {
-    EXPIRES_OFF, EXPIRES_EPOCH, EXPIRES_MAX, EXPIRES_ACCESS, EXPIRES_MODIFIED, EXPIRES_DAILY,
-};
-
-struct expires {
-    enum expires_mode mode;
-    int64_t seconds;
-    struct template *value; // `expires $variable`; parsed when evaluated
-};
-
-struct error_page {
-    unsigned status;        // that it is for
-    // -1: keep; 0: "=" alone, the page's own status; else the code after "=".
-    int overwrite;
-    struct template *uri;   // URI, @name or absolute URL
-    bool named;
-    struct error_page *next;
-};
-
-struct try_file {
-    struct template *name;
-    bool directory;         // had a trailing slash
-    int status;             // last one "=404", else 0
-    bool named;             // last one "@name"
-};
-
-struct return_rule {
-    unsigned status;
-    struct template *text;  // NULL: none
-    bool redirect;          // text is a URL (status 301, 302, 303, 307, 308)
 };
 
 struct access_rule {        // allow, deny; first match wins
@@ -106,7 +68,7 @@ struct location_conf {
     int64_t read_ahead;
 
     // Response.
-    struct header_row *headers; // CONF_UNSET_PTR until merged
+    struct header_row *headers, *trailers; // CONF_UNSET_PTR until merged
     struct expires *expires;
     int64_t etag, if_modified_since, max_ranges, chunked_transfer_encoding;
     int64_t server_tokens;     // 0 off, 1 on, 2 build
@@ -116,6 +78,7 @@ struct location_conf {
     int64_t msie_padding, recursive_error_pages;
     struct charset_conf charset;
     struct gzip_conf gzip;
+    int64_t http2_chunk_size;  // most bytes of a body in one frame, 1 to HTTP2_FRAME_MAX
 
     // Connection.
     int64_t keepalive_timeout, keepalive_header_s; // second argument in seconds

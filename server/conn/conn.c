@@ -15,6 +15,7 @@
 #include "server/conn/conn_priv.h"
 #include "server/conn/conn_tls.h"
 #include "server/conn/linger.h"
+#include "server/http2/http2.h"
 #include "server/bounds.h"
 #include "server/locality/locality.h"
 #include "server/request/request.h"
@@ -227,10 +228,13 @@ void conn_open(struct worker *w, const struct listen_conf *listen, int fd)
     conn_find_way(c);
     conn_enter(c);
     conn_deadline(c, c->listen->names.fallback->client_header_timeout);
-    if (c->listen->ssl)
+    if (c->listen->ssl) {
         conn_handshake_begin(c);
-    else
+    } else {
+        if (c->listen->http2 || c->listen->names.fallback->http2.on)
+            http2_expect_preface(c);
         conn_start_receiving(c);
+    }
     conn_leave(c);
 }
 

@@ -13,6 +13,7 @@
 #include "server/locality/way.h"
 #include "server/transport/transport.h"
 
+struct http2;
 struct worker;
 struct protocol;
 struct request;
@@ -43,6 +44,7 @@ enum conn_security {
     STEP(body)      /* answered; drops the rest of a request body */ \
     STEP(handle)    /* phases run, perhaps waiting for a file */    \
     STEP(send)      /* a response is under way */                   \
+    STEP(streams)   /* HTTP/2: requests are under way */        \
     STEP(linger)    /* answered; reads and drops what still comes */ \
     STEP(closing)   /* waits for operations to come home */
 
@@ -74,7 +76,8 @@ struct conn {
     const struct listen_conf *listen;
     const struct protocol *protocol;
     const struct transport *transport;
-    struct request *request;   // NULL when idle
+    struct request *request;   // HTTP/1's; NULL when idle
+    struct http2 *http2;       // HTTP/2's; NULL: HTTP/1
     uint8_t security;          // enum conn_security; plain until the handshake is done
     bool plain_on_tls;         // plain HTTP came where TLS is spoken: 497
     bool early;                // what is read now is early data

@@ -19,6 +19,7 @@
 #include "server/conn/conn_priv.h"
 #include "server/conn/conn_tls.h"
 #include "server/conn/tls_reason.h"
+#include "server/http2/http2.h"
 #include "server/tls/certificate_hook.h"
 #include "server/tls/kernel_support.h"
 #include "server/transport/records.h"
@@ -42,7 +43,18 @@ static int find_certificate(void *owner, const struct tls_context *context, SSL 
     return tls_certificate_hook(owner, context, ssl);
 }
 
-const struct tls_hooks conn_tls_hooks = {.server_name = choose, .certificate = find_certificate};
+// As nginx: the server of the client's name, also where it speaks under another one's certificate.
+static bool serves_http2(void *owner)
+{
+    const struct conn *c = owner;
+    const struct server_conf *s = c->tls_server != NULL ? c->tls_server : c->listen->names.fallback;
+
+    return c->listen->http2 || s->http2.on;
+}
+
+const struct tls_hooks conn_tls_hooks = {
+    .server_name = choose, .certificate = find_certificate, .http2 = serves_http2,
+};
 
 void conn_handshake_begin(struct conn *c)
 {
@@ -254,8 +266,13 @@ static void begin_reading(struct conn *c)
     conn_set_step(c, CONN_idle);
     list_append(&c->worker->idle, &c->idle_node);
     conn_deadline(c, c->listen->names.fallback->client_header_timeout);
+    bool http2 = tls_alpn_is_h2(c->tls->ssl);
     if (!c->early)
         release_ssl(c);
+    if (http2)
+        http2_begin(c);
+    if (c->step == CONN_closing)
+        return;
     if (c->tls != NULL && (c->early || c->pending != NULL))
         read_rest(c);
     if (c->step != CONN_closing)

@@ -10,7 +10,7 @@ static const struct conf_directive *const tables[] = {
     directives_response, directives_redirect, directives_rewrite,    directives_log,
     directives_access,   directives_map,      directives_geo,        directives_ignored,
     directives_rejected, directives_limits,   directives_charset,    directives_gzip,
-    directives_ssl,
+    directives_ssl,      directives_http2,
 };
 
 const struct conf_schema directives_schema = {

@@ -43,8 +43,8 @@ extern const struct conf_directive directives_main[], directives_events[], direc
     directives_server[], directives_listen[], directives_connection[], directives_files[],
     directives_types[], directives_response[], directives_redirect[], directives_rewrite[],
     directives_log[], directives_access[], directives_map[], directives_geo[], directives_limits[],
-    directives_charset[], directives_gzip[], directives_ssl[], directives_ignored[],
-    directives_rejected[];
+    directives_charset[], directives_gzip[], directives_ssl[], directives_http2[],
+    directives_ignored[], directives_rejected[];
 extern const struct conf_family directives_families[];
 
 // The block whose directives are being applied.

@@ -19,7 +19,6 @@
 #define PROXIES "nothing is proxied"
 #define BROWSERS "it is for browsers that are gone"
 #define SYSTEM "the system's resolver is asked, and only for OCSP responders"
-#define HTTP1 "HTTP/1.1 is served"
 
 const struct conf_directive directives_ignored[] = {
     IGNORED("upstream", "nothing is proxied, and proxy_pass is refused"),
@@ -77,21 +76,6 @@ const struct conf_directive directives_ignored[] = {
     IGNORED("override_charset", "no response comes with a charset of its own"),
     IGNORED("resolver", SYSTEM),
     IGNORED("resolver_timeout", SYSTEM),
-    IGNORED("http2", HTTP1),
-    IGNORED("http2_body_preread_size", HTTP1),
-    IGNORED("http2_chunk_size", HTTP1),
-    IGNORED("http2_idle_timeout", HTTP1),
-    IGNORED("http2_max_concurrent_pushes", HTTP1),
-    IGNORED("http2_max_concurrent_streams", HTTP1),
-    IGNORED("http2_max_field_size", HTTP1),
-    IGNORED("http2_max_header_size", HTTP1),
-    IGNORED("http2_max_requests", HTTP1),
-    IGNORED("http2_pool_size", HTTP1),
-    IGNORED("http2_push", HTTP1),
-    IGNORED("http2_push_preload", HTTP1),
-    IGNORED("http2_recv_buffer_size", HTTP1),
-    IGNORED("http2_recv_timeout", HTTP1),
-    IGNORED("http2_streams_index_size", HTTP1),
     IGNORED("msie_padding", BROWSERS),
     IGNORED("msie_refresh", BROWSERS),
     IGNORED("pcre_jit", "regular expressions are always compiled"),

@@ -44,13 +44,13 @@ static int take_ssl(const struct listen_read *r, struct sv word, struct sv value
     return 0;
 }
 
-// Clients of such an address choose HTTP/1.1 by ALPN, so that it can be said without harm.
 static int take_http2(const struct listen_read *r, struct sv word, struct sv value)
 {
     (void)word;
     (void)value;
-    report(LOG_LEVEL_WARN, 0, "the \"http2\" parameter of the \"listen\" directive has no effect: "
-           "HTTP/1.1 is served in %s:%u", r->node->file, r->node->line);
+    report(LOG_LEVEL_WARN, 0, "the \"listen ... http2\" directive is deprecated, use the \"http2\" "
+           "directive instead in %s:%u", r->node->file, r->node->line);
+    r->line->http2 = true;
     return 0;
 }
 
@@ -174,7 +174,7 @@ static int take_ignored(const struct listen_read *r, struct sv word, struct sv v
 
 static int take_refused(const struct listen_read *r, struct sv word, struct sv value)
 {
-    const char *why = "only HTTP/1.1 is served";
+    const char *why = "only HTTP/1.1 and HTTP/2 are served";
 
     (void)value;
     if (sv_eq(word, SV("proxy_protocol")))

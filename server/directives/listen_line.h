@@ -12,7 +12,7 @@ struct listen_line {
     struct listen_options options;
     bool set;              // an option of the socket was given: only one line of an address may
     bool default_server;
-    bool ssl;
+    bool ssl, http2;
     const struct conf_node *where;
     struct listen_line *next;
 };

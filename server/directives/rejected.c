@@ -10,14 +10,15 @@
 #define FILES "only files are served"
 #define NO_AUTH "there is no authentication"
 #define NO_BODY "bodies are sent as stored"
+#define NO_QUIC "only HTTP/1.1 and HTTP/2 are served"
 #define NO_REAL "the address of the connection is the client's"
 
 const struct conf_directive directives_rejected[] = {
     REJECTED("load_module", "there are no modules"),
     REJECTED("stream", "only HTTP is served"),
     REJECTED("mail", "only HTTP is served"),
-    REJECTED("http3", "only HTTP/1.1 is served"),
-    REJECTED("spdy", "only HTTP/1.1 is served"),
+    REJECTED("http3", NO_QUIC),
+    REJECTED("spdy", "HTTP/2 took its place"),
     REJECTED("ssl", "say \"ssl\" in \"listen\", as nginx does since 1.25"),
     REJECTED("ssl_engine", "OpenSSL gives engines up"),
     REJECTED("ssl_ech_file", "the client's hello is not decrypted"),
@@ -37,9 +38,8 @@ const struct conf_directive directives_rejected[] = {
     REJECTED("addition_types", NO_BODY),
     REJECTED("ssi", NO_BODY),
     REJECTED("sub_filter", NO_BODY),
-    REJECTED("add_trailer", "responses have no trailers"),
     REJECTED("add_header_inherit", "headers are inherited when a level adds none"),
-    REJECTED("add_trailer_inherit", "responses have no trailers"),
+    REJECTED("add_trailer_inherit", "trailers are inherited when a level adds none"),
     REJECTED("early_hints", "there are no responses before the response"),
     REJECTED("limit_except", "access is not decided by method"),
     REJECTED("limit_zone", "limit_conn_zone took its place"),
@@ -77,8 +77,8 @@ const struct conf_family directives_families[] = {
     {"mp4_", "files are not cut while serving"},
     {"hls_", "files are not packaged while serving"},
     {"rtmp_", "only HTTP is served"},
-    {"http3_", "only HTTP/1.1 is served"},
-    {"quic_", "only HTTP/1.1 is served"},
+    {"http3_", NO_QUIC},
+    {"quic_", NO_QUIC},
     {"secure_link", "access is not decided by link"},
     {"secure_token", "access is not decided by token"},
     {"akamai_token", "access is not decided by token"},

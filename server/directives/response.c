@@ -7,6 +7,7 @@
 #include "server/filters/expires.h"
 #include "server/handlers/handlers.h"
 
+// add_header and add_trailer.
 static int set_add_header(struct conf_apply *ap, const struct conf_directive *row,
                           const struct conf_node *node, void *field)
 {
@@ -157,6 +158,8 @@ static const struct conf_enum ims_modes[] = {
 const struct conf_directive directives_response[] = {
     {.name = "add_header", .contexts = IN_HSLI, .args = CONF_ARGS_2 | CONF_ARGS_3,
      .set = set_add_header, AT_LOCATION(headers), ELSE_NULL},
+    {.name = "add_trailer", .contexts = IN_HSLI, .args = CONF_ARGS_2 | CONF_ARGS_3,
+     .set = set_add_header, AT_LOCATION(trailers), ELSE_NULL},
     {.name = "expires", .contexts = IN_HSLI, .args = CONF_ARGS_1 | CONF_ARGS_2,
      .set = set_expires, AT_LOCATION(expires), ELSE_NULL},
     {.name = "etag", .contexts = IN_HSL, .args = CONF_ON_OFF, .set = conf_set_flag,

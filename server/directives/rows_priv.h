@@ -19,6 +19,7 @@ enum {
 };
 
 #define AT_MAIN(field) .level = LEVEL_MAIN, .offset = offsetof(struct main_conf, field)
+#define AT_HTTP(field) .level = LEVEL_HTTP, .offset = offsetof(struct http_conf, field)
 #define AT_SERVER(field) .level = LEVEL_SERVER, .offset = offsetof(struct server_conf, field)
 #define AT_LOCATION(field) .level = LEVEL_LOCATION, .offset = offsetof(struct location_conf, field)
 #define ELSE_INT(value) .merge = CONF_MERGE_INT, .default_int = (value)

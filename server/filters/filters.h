@@ -12,3 +12,4 @@ int filter_range(struct request *r);
 int filter_headers(struct request *r); // expires, add_header
 int filter_charset(struct request *r);
 int filter_gzip(struct request *r);
+int filter_trailers(struct request *r); // add_trailer

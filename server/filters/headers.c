@@ -8,9 +8,10 @@
 #include "lib/http/cond.h"
 #include "server/filters/expires.h"
 #include "server/filters/filters.h"
+#include "server/filters/filters_priv.h"
 #include "server/request/request.h"
 
-static bool is_safe(unsigned status)
+bool status_is_plain(unsigned status)
 {
     switch (status) {
     case 200:
@@ -131,7 +132,7 @@ static int add_row(struct request *r, const struct header_row *h)
 int filter_headers(struct request *r)
 {
     const struct location_conf *l = r->location;
-    bool safe = is_safe(r->response.status);
+    bool safe = status_is_plain(r->response.status);
     int rc = 0;
 
     // A range that cannot be satisfied brings the response here a second time, as 416.

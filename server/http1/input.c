@@ -154,6 +154,7 @@ static size_t feed_head(struct conn *c, const char *data, size_t n, bool pipelin
         return reject(c, got, n);
     size_t beyond = r->head_len - r->parsed.head_len;
     r->head_len = r->parsed.head_len;
+    r->request_length += r->head_len;
     r->keep_alive = r->h1->keep_alive;
     r->body_done = !r->h1->chunked && r->parsed.content_length == 0;
     begin_handling(c);
@@ -201,6 +202,7 @@ static size_t feed(struct conn *c, const char *data, size_t n, bool pipelined)
                 return at;
             at += feed_body(c, data + at, n - at);
             break;
+        case CONN_streams:
         case CONN_linger:
         case CONN_handshake:
         case CONN_closing:

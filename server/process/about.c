@@ -20,7 +20,8 @@
 #include "lib/base/compiler.h"
 #include "version.h"
 
-static const char *const with[] = {"http_ssl_module", "http_stub_status_module"};
+static const char *const with[] = {"http_ssl_module", "http_stub_status_module",
+                                         "http_v2_module"};
 
 static const char *const without[] = {
     "http_ssi_module",

@@ -118,6 +118,8 @@ int head_write(const struct request *r, char *out, size_t room, size_t *n)
     put_server_and_date(&o, r);
     put_content(&o, s);
     put_header(&o, SV("Location"), s->location);
+    if (s->chunked)
+        put(&o, SV("Transfer-Encoding: chunked\r\n"));
     put_connection(&o, r);
     put_header(&o, SV("ETag"), s->etag);
     for (const struct header *h = s->headers; h != NULL; h = h->next)

@@ -92,6 +92,16 @@ static unsigned judge_certificate(struct request *r)
     return 0;
 }
 
+// HTTP/2 may be spoken to an address, and not to the server that is asked for there.
+static bool is_protocol_served(struct request *r)
+{
+    if (r->parsed.http_major < 2 || r->server->http2.on || r->conn->listen->http2)
+        return true;
+    request_log(r, LOG_LEVEL_INFO, 0, "client attempted to request the server name for which the "
+                "negotiated protocol is disabled " READING);
+    return false;
+}
+
 // What the connection's TLS says against the request. 0 or a status.
 static unsigned judge_tls(struct request *r)
 {
@@ -170,7 +180,6 @@ static void answer(struct request *r, unsigned status)
 
 void request_begin(struct request *r)
 {
-    r->request_length += r->head_len;
     set_line(r);
     r->method = method_of(r->parsed.llhttp_method);
     r->header_only = r->method == METHOD_HEAD;
@@ -185,7 +194,7 @@ void request_begin(struct request *r)
         answer(r, (unsigned)rc);
         return;
     }
-    unsigned refused = judge_tls(r);
+    unsigned refused = is_protocol_served(r) ? judge_tls(r) : 421;
     if (refused != 0) {
         answer(r, refused);
         return;

@@ -19,6 +19,7 @@ static const filter_fn filters[] = {
     filter_charset,
     filter_gzip,
     filter_range,
+    filter_trailers,
 };
 
 static struct sv redirect_host(struct request *r)

@@ -10,7 +10,7 @@ void response_init(struct response *s)
     *s = (struct response){.content_length = -1, .last_modified = -1};
 }
 
-int response_add_header(struct request *r, struct sv name, struct sv value)
+static int append(struct request *r, struct header **at, struct sv name, struct sv value)
 {
     struct header *h = arena_new(&r->arena, struct header);
 
@@ -18,11 +18,20 @@ int response_add_header(struct request *r, struct sv name, struct sv value)
         return -ENOMEM;
     h->name = name;
     h->value = value;
-    struct header **at = &r->response.headers;
     while (*at != NULL)
         at = &(*at)->next;
     *at = h;
     return 0;
+}
+
+int response_add_header(struct request *r, struct sv name, struct sv value)
+{
+    return append(r, &r->response.headers, name, value);
+}
+
+int response_add_trailer(struct request *r, struct sv name, struct sv value)
+{
+    return append(r, &r->response.trailers, name, value);
 }
 
 struct sv response_header(const struct response *s, struct sv name)

@@ -38,7 +38,9 @@ struct response {
     int64_t content_length;    // -1: unknown
     bool no_content_type, accept_ranges, no_body;
     bool header_sent;
+    bool chunked;              // the body has the framing of Transfer-Encoding: chunked in it
     struct header *headers;    // further ones in order
+    struct header *trailers;   // what goes behind the body, in order
     struct open_file *file;    // held until the response ends; NULL: none
     struct slice *body;        // first not wholly sent
     uint64_t gzip_in, gzip_out; // bytes of the body before and after compression; 0: none
@@ -56,6 +58,8 @@ struct response {
 void response_init(struct response *s);
 // Appends a header; name and value must live as long as the request. 0 or -ENOMEM.
 must_check int response_add_header(struct request *r, struct sv name, struct sv value);
+// The same for a trailer.
+must_check int response_add_trailer(struct request *r, struct sv name, struct sv value);
 // The first header of that name among `headers`; p == NULL when there is none.
 struct sv response_header(const struct response *s, struct sv name);
 must_check int response_add_memory(struct request *r, struct sv bytes);

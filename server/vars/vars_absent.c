@@ -14,7 +14,6 @@ static const struct var_row rows[] = {
     NONE("proxy_protocol_server_addr"), NONE("proxy_protocol_server_port"),
     NONE_PREFIX("proxy_protocol_tlv_"),
     NONE("request_body"), NONE("request_body_file"),
-    NONE_PREFIX("sent_trailer_"),
     NONE("upstream_addr"), NONE("upstream_status"), NONE("upstream_cache_status"),
     NONE("upstream_connect_time"), NONE("upstream_header_time"),
     NONE("upstream_response_time"), NONE("upstream_response_length"),
@@ -22,7 +21,7 @@ static const struct var_row rows[] = {
     NONE_PREFIX("upstream_http_"), NONE_PREFIX("upstream_trailer_"),
     NONE_PREFIX("upstream_cookie_"),
     NONE("ssl_sigalgs"), NONE("ssl_ech_status"), NONE("ssl_ech_outer_server_name"),
-    EMPTY("http2"), EMPTY("http3"),
+    EMPTY("http3"),
 };
 
 const struct var_table vars_absent_table = {rows, array_len(rows)};

@@ -89,10 +89,26 @@ static bool get_server_protocol(void *ctx, const struct var *v, struct sv *out)
     const char *end = r->request_line.p != NULL ? r->request_line.p + r->request_line.n : NULL;
 
     (void)v;
+    if (r->parsed.http_major == 2) {
+        *out = SV("HTTP/2.0");
+        return true;
+    }
     if (r->parsed.http_0_9 || after == NULL || end == NULL || after >= end)
         return false;
     *out = sv_trim(sv_of(after, (size_t)(end - after)));
     return sv_starts(*out, SV("HTTP/"));
+}
+
+// nginx's names of HTTP/2 over TLS and in the clear.
+static bool get_http2(void *ctx, const struct var *v, struct sv *out)
+{
+    const struct request *r = ctx;
+
+    (void)v;
+    *out = SV("");
+    if (r->parsed.http_major == 2)
+        *out = vars_is_https(r) ? SV("h2") : SV("h2c");
+    return true;
 }
 
 static bool get_host(void *ctx, const struct var *v, struct sv *out)
@@ -304,6 +320,7 @@ static const struct var_row rows[] = {
     {"request", get_request, 0, 0, NULL},
     {"request_method", get_request_method, 0, 0, NULL},
     {"server_protocol", get_server_protocol, 0, 0, NULL},
+    {"http2", get_http2, 0, 0, NULL},
     {"host", get_host, 0, 0, NULL},
     {"server_name", get_server_name, 0, 0, NULL},
     {"request_port", get_request_port, 0, 0, NULL},

@@ -1,30 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Variables of the response's headers, as head.c will write them.
+// Variables of the response's headers and trailers, as they will be written.
 #include "lib/base/clock.h"
 #include "server/conn/conn.h"
 #include "server/vars/vars_priv.h"
 
-// Further headers of one name are one value (RFC 9110, 5.3). Those without a value are not sent.
-static bool join_headers(struct request *r, struct sv suffix, struct sv *out)
+// The next of that name with a value; what has none is not sent.
+static const struct header *next_named(const struct header *h, struct sv suffix)
 {
-    size_t n = 0, count = 0;
+    while (h != NULL && (h->value.n == 0 || !vars_name_matches(h->name, suffix)))
+        h = h->next;
+    return h;
+}
 
-    for (const struct header *h = r->response.headers; h != NULL; h = h->next) {
-        if (h->value.n == 0 || !vars_name_matches(h->name, suffix))
-            continue;
-        *out = h->value;
-        n += h->value.n;
-        count++;
-    }
-    if (count < 2)
-        return count == 1;
-    char *p = arena_alloc(&r->arena, n + 2 * count), *end = p;
+// Further fields of one name are one value (RFC 9110, 5.3).
+static bool join(struct request *r, const struct header *list, struct sv suffix, struct sv *out)
+{
+    const struct header *first = next_named(list, suffix);
+    size_t n = 0;
+
+    if (first == NULL)
+        return false;
+    *out = first->value;
+    if (next_named(first->next, suffix) == NULL)
+        return true;
+    for (const struct header *h = first; h != NULL; h = next_named(h->next, suffix))
+        n += h->value.n + 2;
+    char *p = arena_alloc(&r->arena, n), *end = p;
     if (p == NULL)
         return false;
-    for (const struct header *h = r->response.headers; h != NULL; h = h->next) {
-        if (h->value.n == 0 || !vars_name_matches(h->name, suffix))
-            continue;
+    for (const struct header *h = first; h != NULL; h = next_named(h->next, suffix)) {
         if (end != p) {
             *end++ = ',';
             *end++ = ' ';
@@ -36,9 +41,21 @@ static bool join_headers(struct request *r, struct sv suffix, struct sv *out)
     return true;
 }
 
+static bool join_headers(struct request *r, struct sv suffix, struct sv *out)
+{
+    return join(r, r->response.headers, suffix, out);
+}
+
 static bool get_sent(void *ctx, const struct var *v, struct sv *out)
 {
     return join_headers(ctx, v->suffix, out);
+}
+
+static bool get_sent_trailer(void *ctx, const struct var *v, struct sv *out)
+{
+    struct request *r = ctx;
+
+    return join(r, r->response.trailers, v->suffix, out);
 }
 
 static bool has_content(const struct response *s)
@@ -137,6 +154,15 @@ static bool get_accept_ranges(void *ctx, const struct var *v, struct sv *out)
     return r->response.accept_ranges || join_headers(r, SV("accept_ranges"), out);
 }
 
+static bool get_transfer_encoding(void *ctx, const struct var *v, struct sv *out)
+{
+    struct request *r = ctx;
+
+    (void)v;
+    *out = SV("chunked");
+    return r->response.chunked || join_headers(r, SV("transfer_encoding"), out);
+}
+
 // Rounded to hundredths.
 static bool get_gzip_ratio(void *ctx, const struct var *v, struct sv *out)
 {
@@ -161,8 +187,10 @@ static const struct var_row rows[] = {
     {"sent_http_connection", get_connection, 0, 0, NULL},
     {"sent_http_keep_alive", get_keep_alive, 0, 0, NULL},
     {"sent_http_accept_ranges", get_accept_ranges, 0, 0, NULL},
+    {"sent_http_transfer_encoding", get_transfer_encoding, 0, 0, NULL},
     {"gzip_ratio", get_gzip_ratio, 0, 0, NULL},
     {"sent_http_", get_sent, 0, VAR_PREFIX, NULL},
+    {"sent_trailer_", get_sent_trailer, 0, VAR_PREFIX, NULL},
 };
 
 const struct var_table vars_sent_table = {rows, array_len(rows)};

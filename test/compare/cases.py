@@ -92,6 +92,9 @@ HOSTS = ["origin.example", "ORIGIN.EXAMPLE", "origin.example.", "origin.example:
          "1.2.3.4", "[::1]", "[::1]:8080", "a_b", "-", "", "a/b", "a b", "..", "a..b", ".a", "a:b",
          "xn--bcher-kva.example", "\xfc.example", "a\tb", "a%41"]
 
+TRAILERS = ["/trailers/x.ts", "/trailers/200", "/trailers/none", "/trailers/204", "/trailers/404",
+            "/trailers/own", "/trailers/off", "/trailers/if?a=b"]
+
 
 def all_requests():
     cases = [(f"GET {path}", _one(path)) for path in PATHS]
@@ -113,6 +116,12 @@ def all_requests():
                   for line, body in BODIES]
     cases += [(f"host {host!r}", f"GET /vars HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
               for host in HOSTS]
+    for path in TRAILERS:
+        cases += [(f"trailers {method} {path}", _one(path, method=method))
+                  for method in ("GET", "HEAD")]
+        cases.append((f"trailers 1.0 {path}", f"GET {path} HTTP/1.0\r\n{END}\r\n"))
+    cases += [(f"trailers {line}", _one(TRAILERS[0], line))
+              for line in ("Range: bytes=1-2", "If-None-Match: @ETAG@", "TE: trailers")]
     cases.append(("pipeline", "GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n" * 5 + _one("/none")))
     cases.append(("keep-alive 1.0", "GET /a.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" +
                   _one("/r/200")))

@@ -20,6 +20,7 @@ class Response:
         self.status_line = status_line
         self.headers = headers
         self.body = body
+        self.trailers = []
         self.version, self.status, self.reason = self._split(status_line)
 
     @staticmethod
@@ -126,21 +127,29 @@ class Client:
         lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         headers = []
         for line in lines[1:]:
-            name, colon, value = line.partition(":")
-            assert colon and name and not name[0].isspace(), f"bad header line {line!r}"
-            headers.append((name, value.removeprefix(" ")))
+            headers.append(self._field(line))
         return Response(lines[0], headers, b"")
 
+    @staticmethod
+    def _field(line):
+        name, colon, value = line.partition(":")
+        assert colon and name and not name[0].isspace(), f"bad header line {line!r}"
+        return name, value.removeprefix(" ")
+
     def _chunks(self):
-        body = b""
+        body, trailers = b"", []
         while size := int(self._until(b"\r\n").split(b";")[0], 16):
             body += self._exactly(size)
             assert self._exactly(2) == b"\r\n"
-        assert self._until(b"\r\n") == b"", "trailers are not expected"
-        return body
+        while line := self._until(b"\r\n"):
+            trailers.append(self._field(line.decode("latin-1")))
+        return body, trailers
 
-    def response(self, method="GET"):
-        """Reads exactly one final response (1xx other than 101 are collected in .interim)."""
+    def response(self, method="GET", trailers=False):
+        """Reads exactly one final response (1xx other than 101 are collected in .interim).
+
+        Trailers are an error unless they are expected.
+        """
         interim = []
         answer = self.head()
         while 100 <= answer.status < 200:
@@ -150,20 +159,22 @@ class Client:
         if method == "HEAD" or answer.status in (204, 304):
             return answer
         if "chunked" in answer.get("Transfer-Encoding", ""):
-            answer.body = self._chunks()
+            answer.body, answer.trailers = self._chunks()
+            assert trailers or not answer.trailers, f"unexpected trailers {answer.trailers}"
         elif "Content-Length" in answer:
             answer.body = self._exactly(int(answer["Content-Length"]))
         else:
             answer.body = self.rest()
         return answer
 
-    def request(self, path, *headers, method="GET", body=b"", host="localhost", version="1.1"):
+    def request(self, path, *headers, method="GET", body=b"", host="localhost", version="1.1",
+                trailers=False):
         text = f"{method} {path} HTTP/{version}\r\n"
         if host is not None:
             text += f"Host: {host}\r\n"
         text += "".join(f"{line}\r\n" for line in headers)
         self.send(text.encode("latin-1") + b"\r\n" + body)
-        return self.response(method)
+        return self.response(method, trailers)
 
     def is_closed(self, within=2):
         """True when the server closes in time and sends nothing more."""

@@ -11,7 +11,7 @@ GUEST_PACKAGES = """
     base-files base-passwd bash coreutils dash findutils grep sed mawk mount util-linux tar gzip
     hostname kmod iproute2 procps ethtool numactl netbase iputils-ping e2fsprogs busybox-static
     curl wrk nginx-light nghttp2-client openssl python3 python3-pytest strace
-    liburing2 libllhttp9.2 libhwloc15 libnuma1 libpcre2-8-0 zlib1g libssl3t64
+    liburing2 libllhttp9.2 libnghttp2-14 libhwloc15 libnuma1 libpcre2-8-0 zlib1g libssl3t64
 """.split()
 
 # Debian 12's OpenSSL 3.0 goes beside Debian 13's 3.5: with TLS 1.3 it knows kernel TLS for

@@ -12,6 +12,9 @@ static struct {
     int certificate; // the hook's answer; 1 loads `pair`
     const struct tls_pair *pair;
     const struct tls_context *found_for;
+    bool http2;      // the hook's answer
+    unsigned asked_http2;
+    const struct tls_context *http2_after; // what the name had chosen when it was asked
 } program;
 
 static const struct tls_context *choose(void *owner, struct sv name)
@@ -33,7 +36,15 @@ static int find(void *owner, const struct tls_context *context, SSL *ssl)
     return program.certificate;
 }
 
-static const struct tls_hooks hooks = {choose, find};
+static bool serves_http2(void *owner)
+{
+    cr_assert_eq(owner, &program);
+    program.asked_http2++;
+    program.http2_after = program.asked != 0 ? program.chosen : NULL;
+    return program.http2;
+}
+
+static const struct tls_hooks hooks = {choose, find, serves_http2};
 
 static struct tls_context *make_hooked(const struct tls_settings *s)
 {
@@ -333,24 +344,16 @@ Test(context_name, a_hostile_name_is_answered_with_an_alert)
     tls_context_free(c);
 }
 
-Test(context_name, http_1_is_what_alpn_agrees_on)
-{
-    static const struct {
-        const char *offered, *agreed;
-        bool done;
-    } cases[] = {
-        {"\x02h2\x08http/1.1", "http/1.1", true},
-        {"\x08http/1.0", "http/1.0", true},
-        {"\x08http/1.0\x08http/1.1", "http/1.1", true},
-        {"", "", true},
-        {"\x02h2", "", false},
-        {"\x08http/1.2\x03xyz", "", false},
-    };
-    struct tls_settings s = defaults(1);
-    struct tls_context *c = make_hooked(&s);
+struct alpn_case {
+    const char *offered, *agreed;
+    bool done;
+};
 
+// A handshake for each case; what was agreed upon is the same to both ends.
+static void check_alpn(struct tls_context *c, const struct alpn_case *cases, size_t count)
+{
     program.chosen = c;
-    for (size_t i = 0; i < array_len(cases); i++) {
+    for (size_t i = 0; i < count; i++) {
         struct ends e;
         const unsigned char *p;
         unsigned n = 0;
@@ -361,10 +364,95 @@ Test(context_name, http_1_is_what_alpn_agrees_on)
         if (!cases[i].done)
             cr_assert_eq(refused_with(), SSL_AD_NO_APPLICATION_PROTOCOL);
         SSL_get0_alpn_selected(e.client, &p, &n);
-        cr_assert_eq(n, strlen(cases[i].agreed));
+        cr_assert_eq(n, strlen(cases[i].agreed), "case %zu", i);
         cr_assert(n == 0 || memcmp(p, cases[i].agreed, n) == 0);
+        cr_assert_eq(tls_alpn_is_h2(e.t.ssl), strcmp(cases[i].agreed, "h2") == 0, "case %zu", i);
         ends_close(&e);
     }
+}
+
+Test(context_name, http_1_is_what_alpn_agrees_on)
+{
+    static const struct alpn_case cases[] = {
+        {"\x02h2\x08http/1.1", "http/1.1", true},
+        {"\x08http/1.0", "http/1.0", true},
+        {"\x08http/1.0\x08http/1.1", "http/1.1", true},
+        {"", "", true},
+        {"\x02h2", "", false},
+        {"\x08http/1.2\x03xyz", "", false},
+    };
+    struct tls_settings s = defaults(1);
+    struct tls_context *c = make_hooked(&s);
+
+    check_alpn(c, cases, array_len(cases));
+    cr_assert_eq(program.asked_http2, array_len(cases) - 1); // not where there was no ALPN
+    tls_context_free(c);
+}
+
+Test(context_name, h2_goes_before_http_1_where_it_is_served)
+{
+    static const struct alpn_case cases[] = {
+        {"\x02h2\x08http/1.1", "h2", true},
+        {"\x08http/1.1\x02h2", "h2", true},
+        {"\x02h2", "h2", true},
+        {"\x08http/1.1", "http/1.1", true},
+        {"\x03h2c\x08http/1.0", "http/1.0", true},
+        {"\x02h3\x03h2c\x05h2-14", "", false},
+        {"", "", true},
+    };
+    struct tls_settings s = defaults(1);
+    struct tls_context *c = make_hooked(&s);
+
+    program.http2 = true;
+    check_alpn(c, cases, array_len(cases));
+    tls_context_free(c);
+}
+
+Test(context_name, http_2_is_asked_for_once_the_name_has_chosen)
+{
+    struct tls_settings s = defaults(1);
+    struct tls_context *first = make_hooked(&s), *second = make_hooked(&s);
+    struct ends e;
+
+    program.chosen = second;
+    program.http2 = true;
+    open_named(&e, first, "second.test");
+    SSL_set_alpn_protos(e.client, (const unsigned char *)"\x02h2", 3);
+    cr_assert(handshake(&e));
+    cr_assert_eq(program.http2_after, second);
+    cr_assert(tls_alpn_is_h2(e.t.ssl));
+    ends_close(&e);
+    tls_context_free(first);
+    tls_context_free(second);
+}
+
+// ALPN is no part of a session (RFC 7301, 3.1): a reload may have switched HTTP/2 off meanwhile.
+Test(context_name, a_resumed_session_agrees_anew)
+{
+    struct tls_settings s = defaults(1);
+    struct tls_context *c = make_hooked(&s);
+    const unsigned char both[] = "\x02h2\x08http/1.1";
+    SSL_SESSION *session;
+    struct ends e;
+
+    program.chosen = c;
+    program.http2 = true;
+    open_named(&e, c, NULL);
+    SSL_set_max_proto_version(e.client, TLS1_2_VERSION);
+    SSL_set_alpn_protos(e.client, both, sizeof(both) - 1);
+    cr_assert(handshake(&e) && tls_alpn_is_h2(e.t.ssl));
+    session = SSL_get1_session(e.client);
+    ends_close(&e);
+    program.http2 = false;
+    open_named(&e, c, NULL);
+    SSL_set_max_proto_version(e.client, TLS1_2_VERSION);
+    SSL_set_alpn_protos(e.client, both, sizeof(both) - 1);
+    SSL_set_session(e.client, session);
+    cr_assert(handshake(&e));
+    cr_assert(SSL_session_reused(e.client));
+    cr_assert_not(tls_alpn_is_h2(e.t.ssl));
+    ends_close(&e);
+    SSL_SESSION_free(session);
     tls_context_free(c);
 }
 

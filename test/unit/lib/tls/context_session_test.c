@@ -354,7 +354,7 @@ static const struct tls_context *choose(void *owner, struct sv name)
 // name chose: OpenSSL looks there before and saves there after.
 Test(context_session, the_first_context_keeps_the_sessions_of_chosen_ones)
 {
-    static const struct tls_hooks hooks = {choose, NULL};
+    static const struct tls_hooks hooks = {.server_name = choose};
     struct tls_session_cache *second = tls_session_cache_new(1 << 20);
     struct tls_context *made[2];
 

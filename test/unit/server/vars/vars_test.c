@@ -336,6 +336,45 @@ Test(vars, headers_of_the_response)
     expect_none("sent_http_content_length");
 }
 
+Test(vars, trailers_of_one_name_are_one_value)
+{
+    expect_none("sent_trailer_x_a");
+    cr_assert_eq(response_add_header(f->r, SV("X-A"), SV("header")), 0);
+    expect_none("sent_trailer_x_a");
+    cr_assert_eq(response_add_trailer(f->r, SV("X-A"), SV("1")), 0);
+    expect("$sent_trailer_x_a", "1");
+    cr_assert_eq(response_add_trailer(f->r, SV("X-B"), SV("-")), 0);
+    cr_assert_eq(response_add_trailer(f->r, SV("x-a"), SV("22")), 0);
+    expect("$sent_trailer_x_a $sent_trailer_x_b", "1, 22 -");
+    expect("$sent_http_x_a", "header");
+}
+
+Test(vars, a_chunked_body_is_said_by_its_header)
+{
+    f->r->response.chunked = true;
+    expect("$sent_http_transfer_encoding", "chunked");
+}
+
+Test(vars, http_2_has_nginx_names_for_itself)
+{
+    fixture_head(f, "GET /p?a=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect("<$http2> $server_protocol $request", "<> HTTP/1.1 GET /p?a=1 HTTP/1.1");
+    f->r->parsed.http_major = 2;
+    f->r->parsed.http_minor = 0;
+    expect("$http2 $server_protocol", "h2c HTTP/2.0");
+    f->conn.security = CONN_SECURITY_kernel;
+    expect("$http2", "h2");
+}
+
+// The protocol can refuse a request before it knows what was asked.
+Test(vars, http_2_without_method_or_path_has_no_request_line)
+{
+    f->r->parsed.http_major = 2;
+    f->r->request_line = f->r->method_name = sv_of(NULL, 0);
+    expect_none("request");
+    expect("$server_protocol", "HTTP/2.0");
+}
+
 Test(vars, connection_header_is_the_one_that_was_sent)
 {
     f->r->keep_alive = true;
@@ -352,9 +391,8 @@ Test(vars, what_this_program_never_has_is_absent_or_empty)
     expect_none("upstream_http_server");
     expect_none("proxy_protocol_addr");
     expect_none("request_body");
-    expect_none("sent_trailer_x");
     expect_none("gzip_ratio");
-    expect_empty("http2");
+    expect_empty("http3");
 }
 
 static struct var *slot(const char *name)

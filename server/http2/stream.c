@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A stream: a request of HTTP/2 from its first field to its last frame. The stream lives in the
+// request's arena, and both are gone when nghttp2 has forgotten the stream, its frames are sent,
+// and nothing of the request is in flight.
+#include <errno.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "server/bounds.h"
+#include "server/http2/http2_priv.h"
+#include "server/log/log_writer.h"
+#include "server/request/request.h"
+#include "server/transport/body.h"
+#include "server/worker.h"
+
+static void timer_fired(struct timer *t);
+
+struct http2_stream *http2_stream_new(struct http2 *h, int32_t id)
+{
+    struct request *r = request_new(h->conn, &http2_owner);
+    struct http2_stream *s;
+
+    if (r == NULL)
+        return NULL;
+    s = arena_new(&r->arena, struct http2_stream);
+    if (s == NULL) {
+        request_end(r);
+        return NULL;
+    }
+    s->http2 = h;
+    s->request = r;
+    s->id = id;
+    timer_init(&s->timer, timer_fired);
+    r->stream = s;
+    r->parsed.http_major = 2;
+    list_append(&h->streams, &s->node);
+    h->nstreams++;
+    h->served = true;
+    return s;
+}
+
+// The conditions under which nginx lets a connection have no further streams.
+static bool is_last(const struct http2 *h, const struct location_conf *l)
+{
+    const struct conn *c = h->conn;
+
+    return l->keepalive_timeout == 0 || c->requests >= (uint64_t)l->keepalive_requests ||
+           clock_mono_ms() - c->start_ms > (uint64_t)l->keepalive_time;
+}
+
+void http2_stream_begin(struct http2_stream *s)
+{
+    struct request *r = s->request;
+    const char *why = NULL;
+    unsigned refused = http2_head_end(s, &why);
+
+    r->keep_alive = true;
+    r->body_done = s->ended;
+    if (is_last(s->http2, r->location))
+        http2_goaway(s->http2);
+    if (refused != 0)
+        request_reject(r, refused, why);
+    else
+        request_begin(r);
+}
+
+bool http2_stream_release(struct http2_stream *s)
+{
+    struct http2 *h = s->http2;
+    struct request *r = s->request;
+
+    if (!s->closed || s->queued != 0 || request_in_flight(r))
+        return false;
+    timer_cancel(&h->conn->worker->ring.wheel, &s->timer);
+    list_remove(&s->node);
+    h->nstreams--;
+    h->location = r->location;
+    if (h->reading == s)
+        h->reading = NULL;
+    request_end(r);
+    return true;
+}
+
+void http2_stream_reset(struct http2_stream *s, uint32_t code)
+{
+    if (!s->closed && nghttp2_submit_rst_stream(s->http2->session, NGHTTP2_FLAG_NONE, s->id,
+                                                code) != 0)
+        conn_close(s->http2->conn);
+}
+
+void http2_stream_resume(struct http2_stream *s)
+{
+    if (!s->deferred || s->closed)
+        return;
+    s->deferred = false;
+    if (nghttp2_session_resume_data(s->http2->session, s->id) != 0)
+        http2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+}
+
+void http2_stream_wait(struct http2_stream *s, enum stream_wait what, uint64_t ms)
+{
+    s->wait = (uint8_t)what;
+    timer_arm(&s->http2->conn->worker->ring.wheel, &s->timer, ms);
+}
+
+// A client that opens its window by a few bytes now and then is as good as one that does not.
+static void check_progress(struct http2_stream *s)
+{
+    const struct request *r = s->request;
+    uint64_t sent = r->response.sent_bytes;
+
+    if (sent - s->progress >= HTTP2_PROGRESS_MIN) {
+        s->progress = sent;
+        http2_stream_wait(s, WAIT_PROGRESS, (uint64_t)r->location->send_timeout);
+        return;
+    }
+    request_log(s->request, LOG_LEVEL_INFO, ETIMEDOUT, "client timed out");
+    http2_fault(s->http2, NGHTTP2_ENHANCE_YOUR_CALM, NULL);
+}
+
+static void timer_fired(struct timer *t)
+{
+    struct http2_stream *s = container_of(t, struct http2_stream, timer);
+    struct http2 *h = s->http2;
+    struct conn *c = h->conn;
+    enum stream_wait what = (enum stream_wait)s->wait;
+
+    s->wait = WAIT_NOTHING;
+    if (s->closed || c->step == CONN_closing)
+        return;
+    conn_enter(c);
+    switch (what) {
+    case WAIT_TURN:
+        s->request->limits.delayed = false;
+        request_resume(s->request);
+        break;
+    case WAIT_RATE:
+        http2_stream_resume(s);
+        break;
+    case WAIT_PROGRESS:
+        check_progress(s);
+        break;
+    case WAIT_NOTHING:
+        break;
+    }
+    http2_send(h);
+    conn_leave(c);
+}
+
+// As over HTTP/1: an error line is there before its answer.
+static void wait_for_log(struct conn *c)
+{
+    uint64_t ticket = log_writers_error_ticket(c->worker);
+
+    if (log_writers_errors_written(c->worker, ticket))
+        return;
+    c->log_ticket = ticket;
+    if (c->awaits_log)
+        return;
+    c->awaits_log = true;
+    list_append(&c->worker->log_waiters, &c->idle_node);
+}
+
+static void respond(struct request *r)
+{
+    struct http2_stream *s = r->stream;
+    struct http2 *h = s->http2;
+
+    if (s->closed || h->conn->step == CONN_closing)
+        return;
+    if (r->logged)
+        wait_for_log(h->conn);
+    s->responded = true;
+    s->started_ms = clock_mono_ms();
+    if (http2_head_submit(s) != 0) {
+        http2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+        return;
+    }
+    http2_stream_wait(s, WAIT_PROGRESS, (uint64_t)r->location->send_timeout);
+}
+
+static void abandon(struct request *r)
+{
+    http2_stream_reset(r->stream, NGHTTP2_INTERNAL_ERROR);
+}
+
+static void delay(struct request *r, uint64_t delay_ms)
+{
+    r->limits.delayed = true;
+    http2_stream_wait(r->stream, WAIT_TURN, delay_ms);
+}
+
+static void ready(struct request *r)
+{
+    struct http2_stream *s = r->stream;
+    struct http2 *h = s->http2;
+
+    if (h->conn->step == CONN_closing)
+        return;
+    if (!s->closed)
+        request_resume(r);
+    http2_send(h);
+}
+
+// A unit whose pages have left the memory again is fetched, too (units_send): then all of the
+// connection waits for it.
+static void fetched(struct request *r, int32_t res)
+{
+    struct http2_stream *s = r->stream;
+    struct http2 *h = s->http2;
+
+    if (h->conn->step == CONN_closing)
+        return;
+    if (body_fetch_done(r, res)) {
+        http2_stream_resume(s);
+    } else if (s->queued != 0) {
+        conn_close(h->conn);
+        return;
+    } else {
+        http2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+    }
+    http2_send(h);
+}
+
+static struct sv doing(const struct request *r)
+{
+    const struct http2_stream *s = r->stream;
+
+    return s->responded ? SV(" while sending response to client")
+           : s->http2->reading == s ? SV(" while reading client request headers")
+                                    : sv_of(NULL, 0);
+}
+
+const struct request_owner http2_owner = {
+    .respond = respond,
+    .abandon = abandon,
+    .delay = delay,
+    .ready = ready,
+    .fetched = fetched,
+    .doing = doing,
+};
