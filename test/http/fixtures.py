@@ -6,6 +6,7 @@ Each folder's conftest.py takes everything from here.
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ import millrace
 from settings import seconds
 
 TEST_LIMIT = 30  # seconds for one test, with its set-up
+LONGEST_FIRST = ["test_tls_transfer", "test_replicas", "test_timeouts", "test_process_tree",
+                 "test_tls_sessions", "test_limits", "test_limit_rate"]
 
 
 def pytest_configure(config):
@@ -22,6 +25,23 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): a longer time limit")
     if not os.access(millrace.BINARY, os.X_OK):
         pytest.exit(f"no server to test at {millrace.BINARY}: build it, or set MILLRACE_BINARY", 2)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """For pytest -n auto --dist loadfile. A test mostly waits, for a timeout that it provoked or
+    for a process, so there are twice as many workers as CPUs; but not more than files."""
+    files = sum(len(list(Path(name).glob("test_*.py"))) or 1 for name in config.args)
+    return min(2 * len(os.sched_getaffinity(0)), 8, files)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first: where files run side by side, none is left alone at the end."""
+    def rank(item):
+        name = item.path.stem
+        return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=rank)
 
 
 def pytest_runtest_setup(item):
