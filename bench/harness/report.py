@@ -8,10 +8,13 @@ import subprocess
 OURS_NGINX = {"1k": 0.70, "10k": 0.75, "100k": 0.90, "1m": 0.90}
 OURS_NGINX_TLS = {"1k": 0.80, "100k": 0.60, "1m": 0.60}
 OURS_NGINX_HANDSHAKES = {"full": 1.0, "resumed": 0.9}
+OURS_NGINX_HTTP2 = {"plain": {"1k": 0.80, "1m": 0.45}, "tls": {"1k": 0.85, "1m": 0.60}}
+OURS_HTTP1 = {"plain": {"1m": 1.5}, "tls": {"1m": 1.15}}
 OURS_FLOOR = 1.25
 IDLE_TLS = 0.65
 FLOOD_OF_FAIR = 0.8
 COLD_RATIO = 2.0
+WHERE = {"plain": "in the clear", "tls": "over TLS"}
 ONE_NODE = 1.02
 HANDOFF_US = 15
 
@@ -34,6 +37,7 @@ def collect_targets(result):
                 check(result, f"{row['size']} ours/floor{suffix}", row["ours_floor"]["median"],
                       OURS_FLOOR)
     collect_tls(result)
+    collect_http2(result)
     collect_locality(result)
     idle = result.get("idle", {}).get("plain", {})
     if "millrace" in idle and "nginx" in idle:
@@ -57,6 +61,17 @@ def collect_locality(result):
     if "locality" in result:
         check(result, "a hand-off between silos, microseconds",
               result["locality"]["handoff"]["us"]["median"], HANDOFF_US)
+
+
+def collect_http2(result):
+    for kind, rows in result.get("http2", {}).items():
+        for row in rows:
+            for key, targets, words in (
+                    ("ours_nginx", OURS_NGINX_HTTP2, "ours/nginx"),
+                    ("ours_http1", OURS_HTTP1, "ours/ours over HTTP/1.1")):
+                if row[key] and row["size"] in targets[kind]:
+                    check(result, f"{row['size']} HTTP/2 {WHERE[kind]}, {words}",
+                          row[key]["median"], targets[kind][row["size"]])
 
 
 def collect_tls(result):
@@ -85,19 +100,24 @@ def cell(row, role, key, form):
 
 
 ROLES = ("millrace", "nginx", "floor")
+ROLES_HTTP2 = ("millrace", "nginx", "h2o", "http1")
 
 
-def size_table(rows, title, what="body", each="request"):
+def size_table(rows, title, what="body", each="request", roles=ROLES):
+    """The columns of a ratio are there for each of the roles but the first, which is ours."""
+    def ratios(row, suffix=""):
+        return " ".join(f"{spread(row[f'ours_{r}{suffix}']):>17}" for r in roles[1:])
+
+    heads = " ".join(f"{'ours/' + r:>17}" for r in roles[1:])
     out = [f"{title}: server CPU per {each} in microseconds, median (ratios: median of the "
            "rounds, lowest-highest)",
-           f"{what:>7} | {'millrace':>8} {'nginx':>8} {'floor':>8} | {'ours/nginx':>17} "
-           f"{'ours/floor':>17} | both ends: {'ours/nginx':>17} {'ours/floor':>17} | {each}s/s"]
+           f"{what:>7} | {' '.join(f'{r:>8}' for r in roles)} | {heads} | both ends: {heads} | "
+           f"{each}s/s"]
     for row in rows:
-        us = " ".join(f"{cell(row, r, 'us', '{:.2f}'):>8}" for r in ROLES)
-        rps = " / ".join(cell(row, r, "rps", "{:.0f}") for r in ROLES)
-        out.append(f"{row['size']:>7} | {us} | {spread(row['ours_nginx']):>17} "
-                   f"{spread(row['ours_floor']):>17} | {spread(row['ours_nginx_both_ends']):>28} "
-                   f"{spread(row['ours_floor_both_ends']):>17} | {rps}")
+        us = " ".join(f"{cell(row, r, 'us', '{:.2f}'):>8}" for r in roles)
+        rps = " / ".join(cell(row, r, "rps", "{:.0f}") for r in roles)
+        out.append(f"{row['size']:>7} | {us} | {ratios(row)} | {'':>10} "
+                   f"{ratios(row, '_both_ends')} | {rps}")
     return out
 
 
@@ -172,6 +192,9 @@ def text(result):
         blocks.append(size_table(result["log"], "Access log buffered (the floor has none)"))
     if result.get("tls"):
         blocks.append(size_table(result["tls"], f"TLS 1.3, {result['setup']['ciphersuite']}"))
+    for kind, rows in (result.get("http2") or {}).items():
+        blocks.append(size_table(rows, f"HTTP/2 {WHERE[kind]} (http1: ours without it)",
+                                 roles=ROLES_HTTP2))
     if result.get("handshakes"):
         blocks.append(size_table(result["handshakes"], "TLS 1.3 connections, P-256, one request of "
                                  "1 KiB in each", "kind", "handshake"))
@@ -195,6 +218,7 @@ set logscale y
 set yrange [1:*]
 set grid ytics
 set key top left
+set datafile missing "-"
 set style data histogram
 set style histogram clustered gap 1
 set style fill solid 0.85 border -1
@@ -205,9 +229,13 @@ plot {series}
 
 def plotted(result):
     """What has a server CPU figure, with its label."""
+    http2 = result.get("http2", {})
     return [(words.format(row["size"]), row)
-            for part, words in (("sizes", "{}"), ("tls", "{} TLS"), ("handshakes", "{} conn."))
-            for row in result.get(part, [])]
+            for rows, words in ((result.get("sizes", []), "{}"), (result.get("tls", []), "{} TLS"),
+                                (http2.get("plain", []), "{} h2"),
+                                (http2.get("tls", []), "{} h2 TLS"),
+                                (result.get("handshakes", []), "{} conn."))
+            for row in rows]
 
 
 def plot(result, out):
@@ -217,8 +245,8 @@ def plot(result, out):
         return "no sizes were measured, so there is no plot"
     if not shutil.which("gnuplot"):
         return "gnuplot is missing (apt install gnuplot-nox), so there is no plot"
-    roles = list(bars[0][1]["median"])
-    lines = [" ".join([f'"{label}"'] + [f"{row['median'][r]['us']:.3f}" for r in roles])
+    roles = [r for r in (*ROLES, "h2o") if any(r in row["median"] for _, row in bars)]
+    lines = [" ".join([f'"{label}"'] + [cell(row, r, "us", "{:.3f}") for r in roles])
              for label, row in bars]
     data, script = out / "plot.dat", out / "plot.gp"
     data.write_text("\n".join(lines) + "\n")

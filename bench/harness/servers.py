@@ -29,7 +29,7 @@ http {{
     open_file_cache_valid 60s;
     access_log {log};
     server {{
-        listen 127.0.0.1:{port}{ssl} backlog=4096;
+        listen 127.0.0.1:{port}{ssl}{protocol} backlog=4096;
         root {www};
         {location}
 {tls}    }}
@@ -88,6 +88,8 @@ class Tls:
 
 class Server:
     """One server, pinned to one CPU; tls is None for plain HTTP."""
+
+    http2 = False
 
     def __init__(self, name, workspace, cpu, tls=None):
         self.name = name
@@ -178,9 +180,11 @@ class Configured(Server):
 
     main = "worker_processes 1;"
     location = ""
+    protocol = ""
 
     def __init__(self, name, binary, workspace, cpu, nofile, log=False, tuning=DEBIAN, tls=None):
-        title = name + ("-log" if log else "") + ("-tls" if tls else "")
+        title = "".join((name, self.protocol.replace(" ", "-"), "-log" if log else "",
+                         "-tls" if tls else ""))
         super().__init__(title, workspace, cpu, tls)
         self.binary = binary
         self.is_nginx = name == "nginx"
@@ -195,8 +199,9 @@ class Configured(Server):
         tls = TLS.format(pem=self.tls.pem, ciphersuite=self.tls.ciphersuite) if self.tls else ""
         path = directory / f"{self.name}.conf"
         path.write_text(CONFIG.format(
-            main=self.main, location=self.location, dir=directory, tag=self.name, port=self.port, www=self.workspace.www, log=log,
-            extra=extra, ssl=" ssl" if self.tls else "", tls=tls, nofile=self.nofile,
+            main=self.main, location=self.location, dir=directory, tag=self.name,
+            port=self.port, protocol=self.protocol, www=self.workspace.www, log=log, extra=extra,
+            ssl=" ssl" if self.tls else "", tls=tls, nofile=self.nofile,
             connections=min(16384, self.nofile - 500), **self.tuning))
         return [self.binary, "-p", str(directory), "-c", str(path),
                 "-e", f"{directory}/{self.name}.error.log"]

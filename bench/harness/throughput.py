@@ -3,10 +3,9 @@
 
 import statistics
 
-from .load import ERRORS, errors_of, ksoftirqd_ns, verify
+from .load import CONNECTIONS, ERRORS, errors_of, ksoftirqd_ns, verify
 from .workspace import BenchError
 
-CONNECTIONS = 32
 # Cost can move between the ends of a loopback connection; their sum tells a saving from a shift.
 BOTH_ENDS = ("us", "client_us")
 
@@ -43,33 +42,37 @@ def turn(roles, n):
     return order[::-1] if n % 2 else order
 
 
-def compare(servers, wrk, label, content, rounds, seconds, say):
-    """servers: {role: Server}; all of them run all the time, and one at a time is asked."""
-    path = f"/{label}.bin"
+def take_turns(servers, load, path, content, rounds, seconds, say, label):
+    """servers: {role: Server}; all of them run all the time, and one at a time is asked. For each
+    round {role: figures}, and the length of each one's header."""
     header = {role: verify(s, path, content) for role, s in servers.items()}
     for s in servers.values():
-        wrk.run(s, path, CONNECTIONS, 1)
+        load.warm(s, path)
     roles, taken = list(servers), []
     for n in range(rounds):
-        taken.append({role: one_run(servers[role], wrk, path, seconds)
+        taken.append({role: one_run(servers[role], load, path, seconds)
                       for role in turn(roles, n)})
         say(f"{label} round {n + 1}: " + "  ".join(
             f"{role} {taken[-1][role]['us']:.2f} us" for role in roles))
+    return taken, header
+
+
+def compare(servers, wrk, label, content, rounds, seconds, say):
+    taken, header = take_turns(servers, wrk, f"/{label}.bin", content, rounds, seconds, say, label)
     return summary(label, taken) | {"header_bytes": header}
 
 
-def summary(label, taken):
-    """taken: for each round {role: figures}."""
+def summary(label, taken, others=("nginx", "floor")):
+    """taken: for each round {role: figures}; others: whom ours is set against."""
     roles = list(taken[0])
     medians = {role: {key: statistics.median(r[role][key] for r in taken)
                       for key in taken[0][role]} for role in roles}
     return {
         "size": label,
         "median": medians,
-        "ours_nginx": ratio(taken, "millrace", "nginx"),
-        "ours_floor": ratio(taken, "millrace", "floor"),
-        "ours_nginx_both_ends": ratio(taken, "millrace", "nginx", BOTH_ENDS),
-        "ours_floor_both_ends": ratio(taken, "millrace", "floor", BOTH_ENDS),
+        **{f"ours_{role}": ratio(taken, "millrace", role) for role in others},
+        **{f"ours_{role}_both_ends": ratio(taken, "millrace", role, BOTH_ENDS)
+           for role in others},
         "nginx_floor": ratio(taken, "nginx", "floor"),
         "rounds": taken,
     }

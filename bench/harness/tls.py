@@ -5,8 +5,8 @@ import json
 import statistics
 import subprocess
 
-from .load import children_cpu, ksoftirqd_ns, verify_tls
-from .throughput import CONNECTIONS, summary, turn
+from .load import CONNECTIONS, children_cpu, ksoftirqd_ns, verify_tls
+from .throughput import summary, turn
 from .workspace import BenchError
 
 KINDS = {"full": [], "resumed": ["-r"]}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instructions per request, millrace's and nginx's, on the machine icount.
 
-    cost.py [--modes http,ktls,tls] [--sizes 1k,10k,100k,1m] [--rounds 2] [--tcp-nopush off]
-            [--openssl 3.0]
+    cost.py [--modes http,ktls,tls,h2,h2-ktls,h2-tls] [--sizes 1k,10k,100k,1m] [--rounds 2]
+            [--tcp-nopush off] [--openssl 3.0]
 
 One keep-alive connection asks for a file again and again. A figure is the difference between a
 long run and a short one, divided by the requests that the long one has more, so the handshake and
@@ -27,7 +27,10 @@ SHORT = 4  # requests of the short run
 CIPHER = "TLS_AES_128_GCM_SHA256"
 SERVERS = {"ours": lab.MILLRACE, "nginx": lab.NGINX}
 OPTIONS = {"ktls": "KTLS", "tls": "-KTLS"}
-MODES = {"http": "plain HTTP", "ktls": "kernel TLS", "tls": "userspace TLS"}
+MODES = {"http": "plain HTTP", "ktls": "kernel TLS", "tls": "userspace TLS",
+         "h2": "HTTP/2 in the clear", "h2-ktls": "HTTP/2 over kernel TLS",
+         "h2-tls": "HTTP/2 over userspace TLS"}
+DEFAULT_MODES = ["http", "ktls", "tls", "h2-ktls"]
 
 MAIN = "worker_processes 1;"
 # Debian's nginx.conf has sendfile and tcp_nopush on; bench/run measures with the same text.
@@ -41,7 +44,7 @@ open_file_cache_valid 60s;
 server {{
     listen 127.0.0.1:@PORT@{ssl};
     root /var/www;
-{tls}}}
+{http2}{tls}}}
 """
 TLS = """    ssl_certificate {crt};
     ssl_certificate_key {key};
@@ -51,12 +54,24 @@ TLS = """    ssl_certificate {crt};
 """
 
 
+def protocol(mode):
+    """h2load's name of it."""
+    return "http/1.1" if not mode.startswith("h2") else "h2c" if mode == "h2" else "h2"
+
+
+def security(mode):
+    """ktls, tls, or None in the clear."""
+    kind = mode.removeprefix("h2-")
+    return kind if kind in OPTIONS else None
+
+
 def configuration(mode, tcp_nopush):
-    if mode == "http":
-        return HTTP.format(tcp_nopush=tcp_nopush, ssl="", tls="")
+    http2, kind = "    http2 on;\n" if mode.startswith("h2") else "", security(mode)
+    if not kind:
+        return HTTP.format(tcp_nopush=tcp_nopush, ssl="", http2=http2, tls="")
     crt, key = lab.certificate("ec")
-    tls = TLS.format(crt=crt, key=key, cipher=CIPHER, options=OPTIONS[mode])
-    return HTTP.format(tcp_nopush=tcp_nopush, ssl=" ssl", tls=tls)
+    tls = TLS.format(crt=crt, key=key, cipher=CIPHER, options=OPTIONS[kind])
+    return HTTP.format(tcp_nopush=tcp_nopush, ssl=" ssl", http2=http2, tls=tls)
 
 
 def settled(pid):
@@ -70,26 +85,31 @@ def settled(pid):
         last = now
 
 
-def load(scheme, port, size, requests):
-    text = lab.run("h2load", "--h1", "-n", requests, "-c", 1, "-t", 1,
+def load(scheme, port, size, requests, *more, version="http/1.1"):
+    """h2load's windows are of 1 GiB by itself: flow control stops nobody."""
+    if version == "http/1.1":
+        more = ("--h1", *more)
+    text = lab.run("h2load", "-n", requests, "-c", 1, "-t", 1, *more,
                    f"{scheme}://127.0.0.1:{port}/{size}", timeout=600)
     assert f"{requests} succeeded, 0 failed, 0 errored" in text, text
+    said = f"Application protocol: {version}\n"
+    assert said in text, f"h2load does not say {said.strip()}"
 
 
-def spent(server, scheme, size, requests):
+def spent(server, mode, size, requests):
     before = settled(server.pid)
-    load(scheme, server.port, size, requests)
+    load("https" if security(mode) else "http", server.port, size, requests,
+         version=protocol(mode))
     return settled(server.pid) - before
 
 
 def per_request(server, mode, size):
     """Instructions. Checks by the kernel's counters that TLS was where it should have been."""
-    scheme = "http" if mode == "http" else "https"
-    load(scheme, server.port, size, 2)  # caches are filled, the file is open
-    few = spent(server, scheme, size, SHORT)
+    spent(server, mode, size, 2)  # caches are filled, the file is open
+    few = spent(server, mode, size, SHORT)
     with lab.tls_counted() as moved:
-        many = spent(server, scheme, size, SHORT + REQUESTS[size])
-    if (moved["TlsTxSw"] > 0) != (mode == "ktls"):
+        many = spent(server, mode, size, SHORT + REQUESTS[size])
+    if (moved["TlsTxSw"] > 0) != (security(mode) == "ktls"):
         raise AssertionError(f"{mode}, {size}: kernel TLS counted {dict(moved)}")
     return (many - few) / REQUESTS[size]
 
@@ -164,7 +184,7 @@ def compare_transports(everything, options):
 
 def arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--modes", type=lambda text: text.split(","), default=list(MODES))
+    parser.add_argument("--modes", type=lambda text: text.split(","), default=DEFAULT_MODES)
     parser.add_argument("--sizes", type=lambda text: text.split(","),
                         default=["1k", "10k", "100k", "1m"])
     parser.add_argument("--rounds", type=int, default=2)
