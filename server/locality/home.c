@@ -76,6 +76,7 @@ int home_map_make(struct home_map *map, const struct plan *plan, const struct wo
                   const struct machine *machine)
 {
     map->nsilos = plan->count;
+    map->nworkers = plan->workers;
     map->silo_node = calloc(plan->count, sizeof(*map->silo_node));
     map->worker_group = calloc(plan->workers, sizeof(*map->worker_group));
     if (map->silo_node == NULL || map->worker_group == NULL)
@@ -108,6 +109,15 @@ int home_cpu_node(const struct home_map *map, int cpu)
 int home_group(const struct home_map *map, int cpu)
 {
     return cpu >= 0 && cpu < CPU_SETSIZE ? map->cpu_group[cpu] : HOME_NO_GROUP;
+}
+
+bool home_groups_differ(const struct home_map *map)
+{
+    for (unsigned i = 1; i < map->nworkers; i++) {
+        if (map->worker_group[i] != map->worker_group[0])
+            return true;
+    }
+    return false;
 }
 
 int home_silo(const struct home_map *map, int node, int cpu, uint32_t hash)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/base/compiler.h"
@@ -22,7 +23,7 @@ struct home_map {
     int16_t cpu_group[CPU_SETSIZE]; // CPUs that share a level 3 cache; HOME_NO_GROUP: not known
     int16_t *worker_group;         // that of the CPU that each worker alone is bound to
     int16_t *silo_node;            // of each silo: its own, or that of all its CPUs
-    unsigned nsilos;
+    unsigned nsilos, nworkers;
 };
 
 // 0 or -ENOMEM.
@@ -35,6 +36,9 @@ int home_cpu_node(const struct home_map *map, int cpu);
 
 // The group of a CPU, or HOME_NO_GROUP.
 int home_group(const struct home_map *map, int cpu);
+
+// Does a connection's CPU speak for some of the workers?
+bool home_groups_differ(const struct home_map *map);
 
 // The silo for a connection whose packets come from an interface of `node` (-1: unknown) and are
 // processed on `cpu` (-1: unknown). The CPU's silo if that is on the node; else a silo of the node,

@@ -178,6 +178,8 @@ static int locality_init(struct locality *l, const struct locality_setup *setup)
         return rc;
     l->node = l->homes.silo_node[l->silo];
     l->several_nodes = l->machine.nnodes > 1;
+    l->one_place =
+        l->plan->count == 1 && !l->several_nodes && !home_groups_differ(&l->homes);
     members_set(&l->members, &l->machine);
     if (l->several_nodes || l->replicas_anywhere) {
         l->placement = calloc(1, sizeof(*l->placement));
@@ -250,7 +252,10 @@ void locality_arrival(struct locality *l, int fd, struct arrival *a)
     struct egress *e = l->egress;
     bool ask = false;
 
-    *a = (struct arrival){.cpu = -1};
+    *a = (struct arrival){.cpu = -1, .node = l->node, .home = l->node};
+    // Asking the kernel would be most of what locality costs a connection here.
+    if (l->one_place)
+        return;
     if (net_incoming_cpu(fd, &a->cpu) != 0)
         a->cpu = -1;
     // A Unix socket has neither.

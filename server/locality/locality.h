@@ -33,6 +33,7 @@ struct locality {
     unsigned silo;             // this one
     int node;                  // of its CPUs; -1: none in common
     bool several_nodes;        // the machine has
+    bool one_place;            // for all workers: how a connection came says nothing
     bool by_egress;            // silo_by egress
     _Atomic bool marks;        // egress_mark on, and not refused
     struct machine machine;    // the thread's alone

@@ -4,11 +4,12 @@
     python3 load.py <ORDER >REPORT         JSON both; see ORDER and what main() writes
 
 It runs in the clients' namespace. Each connection takes its files one after the other; `threads` of
-them are open at a time. A body's CRC is compared with what the order says.
+them are open at a time. A body's CRC is compared with what the order says. SIGTERM: no new ones.
 """
 
 import itertools
 import json
+import signal
 import socket
 import ssl
 import sys
@@ -118,11 +119,15 @@ class Pile:
 
     def __init__(self, order):
         self.left = enumerate(order["connections"])
+        self.over = False
         if order["seconds"]:
             end = time.time() + order["seconds"]
-            self.left = itertools.takewhile(lambda _: time.time() < end, enumerate(
-                itertools.cycle(order["connections"])))
+            self.left = itertools.takewhile(lambda _: not self.over and time.time() < end,
+                                            enumerate(itertools.cycle(order["connections"])))
         self.lock = threading.Lock()
+
+    def end(self, *_):
+        self.over = True
 
     def take(self):
         with self.lock:
@@ -137,6 +142,7 @@ def work(pile, order, report):
 def main():
     order = {**ORDER, **json.load(sys.stdin)}
     pile, report = Pile(order), []
+    signal.signal(signal.SIGTERM, pile.end)
     threads = [threading.Thread(target=work, args=(pile, order, report))
                for _ in range(order["threads"])]
     for thread in threads:

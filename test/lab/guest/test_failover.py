@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.machine("numa2", "numa4"), pytest.mark.kernel("6.12", 
 SLOW = {"pause": 0.05, "piece": 32 * KIB}  # 256 KiB take half a second and more
 CLIENTS = 12
 ANSWER = 1.0  # seconds until the listeners of a silo that died answer again
+LATER = 2.0   # from then on a wait has nothing to do with the silo that died
+KNOCKS = 100  # connections that make a reason to believe
 CONFIG = """
 server {{
     listen {address}:@PORT@ backlog=1024;
@@ -128,11 +130,24 @@ def test_new_connections_use_a_member_that_came_back(server, bundle, library):
 
 # Silos.
 
-def knock(bundle, server, duration):
-    """New connections all the time, each with one small request."""
+def knock(bundle, server):
+    """New connections all the time, each with one small request, until they are ended. The first
+    have come when this returns, however long an emulated machine takes to start the client."""
     tiny = workload.Library(1, 1000, "knock")
-    return workload.Clients(bundle, server.port, tiny, [tiny.urls()], threads=8, timeout=20,
-                            seconds=duration)
+    knocking = workload.Clients(bundle, server.port, tiny, [tiny.urls()], threads=8, timeout=20,
+                                seconds=100)
+    knocked(8)
+    return knocking
+
+
+def knocked(more=KNOCKS):
+    """So many more have come. To run a command in the clients' namespace would delay them."""
+    def count():
+        names, values = [line.split() for line in Path("/proc/net/snmp").read_text().splitlines()
+                         if line.startswith("Tcp:")]
+        return int(values[names.index("PassiveOpens")])
+    before = count()
+    assert eventually(lambda: count() >= before + more, timeout=10), count() - before
 
 
 def test_a_silo_that_is_killed_costs_only_its_own_connections(server, bundle, library):
@@ -140,30 +155,37 @@ def test_a_silo_that_is_killed_costs_only_its_own_connections(server, bundle, li
     running = transfers(bundle, server, library, each=16)
     wait_until_moving(server)
     served_by, before = owners(server), silos(server)
-    victim = next(pid for pid, node in before.items() if node == 1)
-    knocking = knock(bundle, server, 8)
-    time.sleep(3)
+    # Where twelve connections arrive is chance: with four nodes, one in eight times not at each.
+    victim = next(iter(served_by.values()))
+    assert len(set(served_by.values())) > 1, served_by
+    knocking = knock(bundle, server)
     killed = time.time()
     os.kill(victim, signal.SIGKILL)
     assert eventually(lambda: len(silos(server)) == len(before)
                       and victim not in silos(server), timeout=5)
-    answered_again(knocking.report(), killed)
-    lost = [row for row in running.report() if row["error"]]
-    assert {pid for pid in served_by.values()} == set(before), "one of the silos served nobody"
+    time.sleep(LATER)
+    knocked()
+    answered_again(knocking.end().report(), killed)
+    rows = running.report()
+    assert any(row["ended"] > killed and served_by[row["ports"][0]] == victim for row in rows)
+    lost = [row for row in rows if row["error"]]
     assert all(served_by[row["ports"][0]] == victim for row in lost), lost
     # The new silo is on the node of the old one.
     assert sorted(silos(server).values()) == sorted(before.values())
 
 
 def answered_again(rows, killed):
-    """Only what was open at that moment may end; who came later is answered within a second."""
+    """Only what was open at that moment may end. All others are answered within a second, beyond
+    what anybody waits here: eight emulated CPUs on two real ones let single ones wait for long."""
     failed = [row for row in rows if row["error"]]
     assert all(row["began"] <= killed <= row["ended"] for row in failed), failed[:3]
-    after = [row for row in rows if row["began"] > killed]
-    waited = max(row["ended"] - row["began"] for row in after)
-    print(f"{len(failed)} failed, {len(after)} came afterwards and waited up to {waited:.2f} s")
-    assert len(after) >= 100
-    assert waited <= ANSWER
+    others = [row for row in rows if row["ended"] > killed and not row["error"]]
+    waited = max(row["ended"] - max(row["began"], killed) for row in others)
+    usual = max(row["ended"] - row["began"] for row in others if row["began"] > killed + LATER)
+    print(f"{len(failed)} failed, {len(others)} others waited up to {waited:.2f} s, "
+          f"those from {LATER:.0f} s later on up to {usual:.2f} s")
+    assert len(others) >= KNOCKS
+    assert waited <= ANSWER + usual
 
 
 # A reload.
@@ -172,11 +194,11 @@ def answered_again(rows, killed):
 def test_a_reload_under_load_loses_nothing(server, bundle, library, tls):
     running = transfers(bundle, server, library, each=8, tls=tls)
     wait_until_moving(server)
-    old, knocking = set(server.children()), knock(bundle, server, 5)
-    time.sleep(1)
+    old, knocking = set(server.children()), knock(bundle, server)
     for _ in range(3):
         server.signal(signal.SIGHUP)
         time.sleep(1)
+    knocked()
     running.finish()
-    assert len(knocking.finish()) >= 100
+    assert len(knocking.end().finish()) >= KNOCKS
     assert eventually(lambda: server.children() and not old & set(server.children()), timeout=10)

@@ -104,6 +104,11 @@ class Clients:
         self.process.stdin.close()
         self.process.stdin = None
 
+    def end(self):
+        """No new connections, of an order with seconds."""
+        self.process.terminate()
+        return self
+
     def report(self, timeout=140):
         """What became of each connection."""
         try:

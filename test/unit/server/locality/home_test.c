@@ -113,3 +113,19 @@ Test(home, a_node_without_a_silo_and_without_its_cpus_is_anywhere)
     cr_assert_eq(home_silo(&map, -1, 3, 0), HOME_ANYWHERE);
     home_map_free(&map);
 }
+
+Test(home, a_cpu_speaks_for_some_workers_only_where_their_caches_differ)
+{
+    int16_t groups[] = {2, 2, 2};
+    struct home_map map = {.worker_group = groups, .nworkers = 3};
+
+    cr_assert(!home_groups_differ(&map), "all share one cache");
+    groups[2] = HOME_NO_GROUP;
+    cr_assert(home_groups_differ(&map), "one is not bound");
+    groups[0] = groups[1] = HOME_NO_GROUP;
+    cr_assert(!home_groups_differ(&map), "none is bound");
+    groups[1] = 3;
+    cr_assert(home_groups_differ(&map));
+    map.nworkers = 1;
+    cr_assert(!home_groups_differ(&map));
+}
