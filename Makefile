@@ -67,6 +67,7 @@ lab-shell: build
 lab-cost: build
 	conf/build/setup lab
 	test/lab/run --cost
+	test/lab/run --cost locality
 
 lab-crossings: lab-programs
 	test/lab/run --kernel 6.12 --machine numa2 test_locality.py

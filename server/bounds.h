@@ -55,6 +55,7 @@
 #define HTTP2_DATA_MAX (16u << 10)
 #define HTTP2_BATCH_MAX (512u << 10)
 #define HTTP2_PROGRESS_MIN 1024
+#define HTTP2_QUEUE_SPARE 1000 // frames that wait for a client that does not read
 // limit_rate of a stream: it may be so far ahead, and waits so long at most between two frames.
 #define RATE_AHEAD_MS 100
 #define RATE_WAIT_MAX_MS 500

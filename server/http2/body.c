@@ -5,6 +5,7 @@
 // says which they are. A stream that waits for its window, for its turn, or for the disk holds no
 // byte of its body.
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -81,6 +82,21 @@ static uint64_t resident(struct http2_stream *s, const struct slice *slice)
     return 0;
 }
 
+// A file that has become shorter ends its stream alone, as long as no frame has promised what is no
+// longer there: it is looked at once for all the frames that go together.
+static bool is_cut_off(struct http2_stream *s, const struct slice *slice)
+{
+    struct stat st;
+
+    if (s->batch == s->http2->batch)
+        return false;
+    s->batch = s->http2->batch;
+    if (fstat(slice->file->fd, &st) != 0 || (uint64_t)st.st_size >= slice->off + slice->len)
+        return false;
+    request_log(s->request, LOG_LEVEL_ALERT, 0, "file was truncated while it was being sent");
+    return true;
+}
+
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
                          uint32_t *flags, nghttp2_data_source *source, void *user_data)
 {
@@ -100,6 +116,8 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
         return wait_for_rate(s);
     n = min_of(n, rate);
     if (slice->file != NULL) {
+        if (is_cut_off(s, slice))
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         uint64_t ready = resident(s, slice);
         if (ready == 0)
             return body_fetch(s->request, slice, slice->len) == TRANSPORT_FILE

@@ -9,6 +9,7 @@
 #include "lib/base/clock.h"
 #include "server/bounds.h"
 #include "server/conn/conn_tls.h"
+#include "server/conn/linger.h"
 #include "server/http2/http2_priv.h"
 #include "server/request/request.h"
 #include "server/worker.h"
@@ -76,8 +77,9 @@ static nghttp2_option *options(struct worker *w)
     nghttp2_option_set_no_http_messaging(made, 1);
     nghttp2_option_set_server_fallback_rfc7540_priorities(made, 1);
     nghttp2_option_set_builtin_recv_extension_type(made, NGHTTP2_PRIORITY_UPDATE);
-    // Our own count (floods.h) is the first to see too many of them.
-    nghttp2_option_set_max_outbound_ack(made, UINT16_MAX);
+    // What there may be too many of is counted by us (floods.h), and answered with GOAWAY.
+    nghttp2_option_set_max_continuations(made, SIZE_MAX);
+    nghttp2_option_set_stream_reset_rate_limit(made, UINT64_MAX, UINT64_MAX);
     nghttp2_option_set_no_closed_streams(made, 1);
     w->http2.option = made;
     return made;
@@ -135,6 +137,13 @@ void http2_begin(struct conn *c)
     http2_send(h);
 }
 
+// Frames that nghttp2 may keep for a client that does not read: an answer to each stream, and what
+// it owes to a thousand frames of other kinds.
+static size_t queue_max(const struct http2 *h)
+{
+    return (size_t)http2_server(h)->http2.max_concurrent_streams + HTTP2_QUEUE_SPARE;
+}
+
 static uint32_t code_of(int error)
 {
     return error == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
@@ -150,18 +159,19 @@ static void receive(struct http2 *h, const char *data, size_t n)
         conn_close(h->conn);
     else if (used < 0)
         http2_fault(h, code_of((int)used), nghttp2_strerror((int)used));
+    else if (nghttp2_session_get_outbound_queue_size(h->session) > queue_max(h))
+        http2_fault(h, NGHTTP2_ENHANCE_YOUR_CALM, "too many answers wait for the client");
 }
 
-// The preface's SETTINGS frame may be missing: nginx, which is what clients were tried with, goes
-// on with the initial values, where nghttp2 insists on RFC 9113, 3.4. So it is told of an empty
-// one.
+// A client may acknowledge our SETTINGS in the place of its own, as those do that were tried with
+// nginx alone; nghttp2 insists on RFC 9113, 3.4. So it is told of an empty one.
 static void receive_preface(struct http2 *h)
 {
     static const char empty[FRAME_HEADER] = {[3] = NGHTTP2_SETTINGS};
     const char *frame = h->preface + NGHTTP2_CLIENT_MAGIC_LEN;
 
     receive(h, h->preface, NGHTTP2_CLIENT_MAGIC_LEN);
-    if (frame[3] != NGHTTP2_SETTINGS || (frame[4] & NGHTTP2_FLAG_ACK) != 0) {
+    if (frame[3] == NGHTTP2_SETTINGS && (frame[4] & NGHTTP2_FLAG_ACK) != 0) {
         h->skip_ack = true;
         receive(h, empty, sizeof(empty));
     }
@@ -195,14 +205,15 @@ static void take_in(struct conn *c, const char *data, size_t n)
     http2_send(h);
 }
 
+// There is no half of a connection: windows and acknowledgements come from the client all the time.
 static void end_of_stream(struct conn *c)
 {
     struct http2 *h = c->http2;
 
     if (h->nstreams == 0 && h->out == NULL)
-        conn_close(c);
+        conn_end(c);
     else
-        http2_send(h);
+        conn_broken(c, 0);
 }
 
 static void writable(struct conn *c, int32_t res)
@@ -224,7 +235,7 @@ static void send_again(struct conn *c)
 static void leave(struct http2 *h)
 {
     h->idle_deadline_ms = h->drain_deadline_ms = UINT64_MAX;
-    http2_goaway(h);
+    http2_goaway(h, NGHTTP2_NO_ERROR);
     http2_send(h);
 }
 

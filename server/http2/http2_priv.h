@@ -32,6 +32,7 @@ struct http2_out {
     char bytes[OUT_BYTES];
 };
 
+#define RESETS_KNOWN 16
 #define PREFACE_MAX (NGHTTP2_CLIENT_MAGIC_LEN + FRAME_HEADER)
 
 struct http2 {
@@ -50,6 +51,10 @@ struct http2 {
     uint64_t drain_deadline_ms; // when the last GOAWAY of a drain is said; UINT64_MAX: no drain
     char preface[PREFACE_MAX]; // what came, until the first frame's header is there
     uint8_t npreface;          // bytes of it; PREFACE_MAX: done
+    int32_t last_id;           // the highest stream that was opened
+    int32_t reset_ids[RESETS_KNOWN]; // those that we ended last: the client may not know it yet
+    uint8_t reset_next;
+    uint32_t batch;            // number of the present collection of frames
     bool skip_ack;             // of a SETTINGS frame that the client has not sent
     bool sending;              // http2_send() is on the stack
     bool goaway;               // no stream after those that are there
@@ -74,6 +79,7 @@ struct http2_stream {
     bool regular;              // a regular field was there
     uint64_t body_bytes;       // received
     uint64_t ready_to;         // the file is resident up to here
+    uint32_t batch;            // in which its size was looked at last
     uint64_t made;             // bytes of the body that are in frames
     uint64_t progress;         // bytes sent at the last look of the timer
     uint64_t started_ms;       // of sending, for the rate
@@ -83,7 +89,13 @@ struct http2_stream {
 };
 
 // What the stream's timer means.
-enum stream_wait { WAIT_NOTHING, WAIT_TURN, WAIT_RATE, WAIT_PROGRESS };
+enum stream_wait {
+    WAIT_NOTHING,
+    WAIT_TURN,     // limit_req
+    WAIT_RATE,     // limit_rate
+    WAIT_PROGRESS, // send_timeout
+    WAIT_BODY,     // answered: the request body may still come
+};
 
 extern const struct protocol protocol_http2;
 extern const struct request_owner http2_owner;
@@ -93,8 +105,8 @@ extern const struct request_owner http2_owner;
 const nghttp2_session_callbacks *http2_callbacks(struct worker *w);
 // Something in the log, GOAWAY with that code, and the connection ends when it is sent.
 void http2_fault(struct http2 *h, uint32_t code, const char *why);
-// No more streams than those that are there: GOAWAY with NO_ERROR.
-void http2_goaway(struct http2 *h);
+// No more streams than those that are there: GOAWAY.
+void http2_goaway(struct http2 *h, uint32_t code);
 
 // stream.c
 must_check struct http2_stream *http2_stream_new(struct http2 *h, int32_t id);
@@ -104,6 +116,9 @@ void http2_stream_begin(struct http2_stream *s);
 bool http2_stream_release(struct http2_stream *s);
 // Ends it with RST_STREAM.
 void http2_stream_reset(struct http2_stream *s, uint32_t code);
+// Its answer is complete. The rest of the request body is dropped for a while (RFC 9113, 8.1, would
+// allow to cut it off, but clients take that for a failure).
+void http2_stream_answered(struct http2_stream *s);
 // Its DATA may go on.
 void http2_stream_resume(struct http2_stream *s);
 void http2_stream_wait(struct http2_stream *s, enum stream_wait what, uint64_t ms);

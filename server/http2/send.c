@@ -143,6 +143,7 @@ static bool collect(struct http2 *h)
     h->out = out_take(h->conn->worker);
     if (h->out == NULL)
         return false;
+    h->batch++;
     while (n > 0 && http2_out_has_room(h)) {
         const uint8_t *p;
         n = nghttp2_session_mem_send(h->session, &p);
@@ -233,17 +234,6 @@ static void finish(struct http2 *h)
         conn_linger(h->conn);
 }
 
-// Can a stream go on without a word of the client's?
-static bool is_working(const struct http2 *h)
-{
-    list_each (node, &h->streams) {
-        const struct http2_stream *s = container_of(node, struct http2_stream, node);
-        if (!s->responded || s->deferred)
-            return true;
-    }
-    return false;
-}
-
 static void settle(struct http2 *h, enum transport_result rc)
 {
     struct conn *c = h->conn;
@@ -261,8 +251,6 @@ static void settle(struct http2 *h, enum transport_result rc)
     else if (rc == TRANSPORT_DONE && !nghttp2_session_want_read(h->session) &&
              !nghttp2_session_want_write(h->session))
         finish(h);
-    else if (rc == TRANSPORT_DONE && c->eof && !is_working(h))
-        conn_close(c);
 }
 
 void http2_send(struct http2 *h)

@@ -19,7 +19,7 @@ void http2_fault(struct http2 *h, uint32_t code, const char *why)
         conn_close(h->conn);
 }
 
-void http2_goaway(struct http2 *h)
+void http2_goaway(struct http2 *h, uint32_t code)
 {
     if (h->goaway)
         return;
@@ -27,7 +27,7 @@ void http2_goaway(struct http2 *h)
     int32_t last = nghttp2_session_get_last_proc_stream_id(h->session);
     if (h->reading != NULL)
         last = max_of(last, h->reading->id);
-    if (nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0) != 0)
+    if (nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, last, code, NULL, 0) != 0)
         conn_close(h->conn);
 }
 
@@ -48,12 +48,28 @@ static struct http2_stream *stream_of(struct http2 *h, int32_t id)
     return nghttp2_session_get_stream_user_data(h->session, id);
 }
 
+// A number is used once, and numbers rise (RFC 9113, 5.1.1). What we have ended ourselves, the
+// client may go on with until it hears of it.
+static void check_number(struct http2 *h, int32_t id)
+{
+    if (id > h->last_id || id % 2 == 0 || stream_of(h, id) != NULL)
+        return;
+    for (size_t i = 0; i < RESETS_KNOWN; i++) {
+        if (h->reset_ids[i] == id)
+            return;
+    }
+    http2_fault(h, NGHTTP2_STREAM_CLOSED, "client sent HEADERS on a stream that is closed");
+}
+
 static int begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user_data)
 {
     struct http2 *h = user_data;
 
     (void)session;
     switch (hd->type) {
+    case NGHTTP2_HEADERS:
+        check_number(h, hd->stream_id);
+        break;
     case NGHTTP2_CONTINUATION:
         judge(h, http2_floods_continuation(&h->floods, &http2_server(h)->http2.floods));
         if (h->reading != NULL)
@@ -82,6 +98,15 @@ static int begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, voi
     if (bare && (hd->type == NGHTTP2_DATA || hd->type == NGHTTP2_HEADERS ||
                  hd->type == NGHTTP2_CONTINUATION))
         count(h, HTTP2_FLOOD_EMPTY);
+    // The rest of what came is not worth the work of reading it.
+    return h->over ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+static int refuse_stream(struct http2 *h, int32_t id)
+{
+    h->last_id = id;
+    if (nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM) != 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     return 0;
 }
 
@@ -94,6 +119,9 @@ static int begin_headers(nghttp2_session *session, const nghttp2_frame *frame, v
     http2_floods_block(&h->floods);
     if (h->over)
         return 0;
+    // Work for streams that were reset goes on for a while: it counts.
+    if (h->nstreams >= (uint64_t)http2_server(h)->http2.max_concurrent_streams)
+        return refuse_stream(h, frame->hd.stream_id);
     struct http2_stream *s = http2_stream_new(h, frame->hd.stream_id);
     if (s == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -116,8 +144,9 @@ static int field(nghttp2_session *session, const nghttp2_frame *frame, const uin
     if (h->over || s == NULL || s->id != frame->hd.stream_id)
         return 0; // a trailer, discarded with the body
     if (s->request->head_len + name_len + value_len > http2_head_max(s)) {
+        // A frame of 16 KiB may unfold to many MiB: nghttp2 is to leave the rest alone.
         http2_fault(h, NGHTTP2_ENHANCE_YOUR_CALM, "client sent too large header");
-        return 0;
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     int rc = http2_field(s, sv_of((const char *)name, name_len),
                          sv_of((const char *)value, value_len));
@@ -223,22 +252,33 @@ static int frame_refused(nghttp2_session *session, const nghttp2_frame *frame, i
     (void)session;
     conn_log(h->conn, LOG_LEVEL_INFO, 0, "client sent an invalid frame of type %u on stream %d: %s",
              frame->hd.type, frame->hd.stream_id, nghttp2_strerror(error));
-    count(h, HTTP2_FLOOD_PROVOKED);
     return 0;
 }
 
-// The answer is complete, and the request is not: the client need not go on (RFC 9113, 8.1).
+// What the client made us end counts as if it had ended it.
+static void reset_went(struct http2 *h, const nghttp2_frame *frame)
+{
+    uint32_t code = frame->rst_stream.error_code;
+
+    h->reset_ids[h->reset_next++ % RESETS_KNOWN] = frame->hd.stream_id;
+    if (code != NGHTTP2_NO_ERROR && code != NGHTTP2_CANCEL && code != NGHTTP2_INTERNAL_ERROR)
+        count(h, HTTP2_FLOOD_PROVOKED);
+}
+
 static int frame_went(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
+    struct http2 *h = user_data;
     struct http2_stream *s;
 
     (void)session;
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        reset_went(h, frame);
     if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
         return 0;
-    s = stream_of(user_data, frame->hd.stream_id);
-    if (s != NULL && !s->ended)
-        http2_stream_reset(s, NGHTTP2_NO_ERROR);
+    s = stream_of(h, frame->hd.stream_id);
+    if (s != NULL)
+        http2_stream_answered(s);
     return 0;
 }
 

@@ -34,6 +34,7 @@ struct http2_stream *http2_stream_new(struct http2 *h, int32_t id)
     timer_init(&s->timer, timer_fired);
     r->stream = s;
     r->parsed.http_major = 2;
+    h->last_id = id;
     list_append(&h->streams, &s->node);
     h->nstreams++;
     h->served = true;
@@ -58,7 +59,7 @@ void http2_stream_begin(struct http2_stream *s)
     r->keep_alive = true;
     r->body_done = s->ended;
     if (is_last(s->http2, r->location))
-        http2_goaway(s->http2);
+        http2_goaway(s->http2, NGHTTP2_NO_ERROR);
     if (refused != 0)
         request_reject(r, refused, why);
     else
@@ -116,7 +117,21 @@ static void check_progress(struct http2_stream *s)
         return;
     }
     request_log(s->request, LOG_LEVEL_INFO, ETIMEDOUT, "client timed out");
-    http2_fault(s->http2, NGHTTP2_ENHANCE_YOUR_CALM, NULL);
+    http2_stream_reset(s, NGHTTP2_CANCEL);
+    http2_goaway(s->http2, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+void http2_stream_answered(struct http2_stream *s)
+{
+    const struct location_conf *l = s->request->location;
+    int64_t most = l->client_max_body_size;
+
+    if (s->ended)
+        return;
+    if (most != 0 && s->body_bytes > (uint64_t)most)
+        http2_stream_reset(s, NGHTTP2_NO_ERROR);
+    else
+        http2_stream_wait(s, WAIT_BODY, (uint64_t)l->lingering_time);
 }
 
 static void timer_fired(struct timer *t)
@@ -140,6 +155,9 @@ static void timer_fired(struct timer *t)
         break;
     case WAIT_PROGRESS:
         check_progress(s);
+        break;
+    case WAIT_BODY:
+        http2_stream_reset(s, NGHTTP2_NO_ERROR);
         break;
     case WAIT_NOTHING:
         break;

@@ -16,9 +16,9 @@ from millrace import is_millrace
 from wire import Client, fetch, raw
 
 HTTP = f"""
-    http2_max_concurrent_streams 10;
     server {{
         {http2()}
+        http2_max_concurrent_streams 10;
         root @PREFIX@/html;
         lingering_close off;
         large_client_header_buffers 4 8k;
@@ -29,7 +29,7 @@ HTTP = f"""
     server {{ {http2("@PORT2@")} return 200 "default"; }}
 """
 if not is_millrace():
-    HTTP = HTTP.replace("http2_max_concurrent_streams 10;", "", 1)
+    HTTP = HTTP.replace("        http2_max_concurrent_streams 10;\n", "", 1)
 FILES = {"html/f.txt": "file", "html/big": b"b" * 300_000}
 NUMBER = struct.Struct(">I")
 
