@@ -127,6 +127,8 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     }
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (n == slice->len && slice->next == NULL) {
+        if (http2_stream_holds_end(s))
+            return defer(s);
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (out->trailers != NULL)
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;

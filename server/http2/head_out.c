@@ -167,7 +167,7 @@ int http2_head_submit(struct http2_stream *s)
         return -ENOMEM;
     r->response.header_sent = true;
     bool bare = r->response.body == NULL;
-    if (bare && r->response.trailers != NULL && !r->header_only)
+    if (bare && r->response.trailers != NULL)
         return submit_trailing(s, &f);
     int rc = nghttp2_submit_response(s->http2->session, s->id, f.at, f.n, bare ? NULL : &body);
     return rc == 0 ? 0 : -EIO;

@@ -57,10 +57,12 @@ void http2_settle_step(struct http2 *h)
         list_remove(&c->idle_node);
         conn_set_step(c, CONN_streams);
         h->idle_deadline_ms = UINT64_MAX;
-    } else if (!busy && c->step == CONN_streams) {
+    } else if (!busy && h->served != c->requests) {
+        list_remove(&c->idle_node);
         conn_set_step(c, CONN_idle);
         list_append(&c->worker->idle, &c->idle_node);
         h->idle_deadline_ms = clock_mono_ms() + (uint64_t)http2_location(h)->keepalive_timeout;
+        h->served = c->requests;
     }
     set_deadline(h);
 }

@@ -54,12 +54,13 @@ struct http2 {
     int32_t last_id;           // the highest stream that was opened
     int32_t reset_ids[RESETS_KNOWN]; // those that we ended last: the client may not know it yet
     uint8_t reset_next;
+    struct http2_stream *head_of; // whose HEADERS nghttp2 is giving out
     uint32_t batch;            // number of the present collection of frames
     bool skip_ack;             // of a SETTINGS frame that the client has not sent
     bool sending;              // http2_send() is on the stack
     bool goaway;               // no stream after those that are there
     bool over;                 // a fault: ends when what stands there is sent
-    bool served;               // there was a request
+    uint32_t served;           // requests of the connection when it was last found idle
 };
 
 struct http2_stream {
@@ -70,6 +71,7 @@ struct http2_stream {
     uint16_t queued;           // units that are not sent yet
     uint8_t wait;              // enum stream_wait
     bool closed;               // nghttp2 has forgotten it
+    bool waited;               // for the end of the request body: no longer
     bool deferred;             // its DATA waits for us
     bool responded;            // a response was submitted
     bool ended;                // the client has sent its last
@@ -116,9 +118,10 @@ void http2_stream_begin(struct http2_stream *s);
 bool http2_stream_release(struct http2_stream *s);
 // Ends it with RST_STREAM.
 void http2_stream_reset(struct http2_stream *s, uint32_t code);
-// Its answer is complete. The rest of the request body is dropped for a while (RFC 9113, 8.1, would
-// allow to cut it off, but clients take that for a failure).
-void http2_stream_answered(struct http2_stream *s);
+// The last of its body waits, for a while, until all of the request's has come and been dropped. RFC
+// 9113, 8.1, would allow to cut that off, but clients take it for a failure, and some (curl 7.88)
+// stop in their upload when they have the whole of the answer, and wait for ever.
+bool http2_stream_holds_end(struct http2_stream *s);
 // Its DATA may go on.
 void http2_stream_resume(struct http2_stream *s);
 void http2_stream_wait(struct http2_stream *s, enum stream_wait what, uint64_t ms);

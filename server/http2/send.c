@@ -94,17 +94,6 @@ void http2_out_drop(struct http2 *h)
     out_give(h->conn->worker, out);
 }
 
-// Whose head it is, if it is one.
-static struct http2_stream *owner_of(struct http2 *h, const uint8_t *frame)
-{
-    uint32_t id = (uint32_t)frame[5] << 24 | (uint32_t)frame[6] << 16 | (uint32_t)frame[7] << 8 |
-                  frame[8];
-
-    return frame[3] == NGHTTP2_HEADERS
-               ? nghttp2_session_get_stream_user_data(h->session, (int32_t)id)
-               : NULL;
-}
-
 // One frame or several without a body of ours.
 static void add_bytes(struct http2 *h, const uint8_t *p, size_t n)
 {
@@ -114,10 +103,11 @@ static void add_bytes(struct http2 *h, const uint8_t *p, size_t n)
         h->skip_ack = false;
         return;
     }
-    struct http2_stream *s = owner_of(h, p);
+    struct http2_stream *s = h->head_of;
     struct unit *last = out->n != out->first ? &out->units[out->n - 1] : NULL;
     char *at = out->bytes + out->nbytes;
 
+    h->head_of = NULL;
     memcpy(at, p, n);
     out->nbytes += (uint32_t)n;
     if (s != NULL && s->request->response.header_bytes == 0)

@@ -161,6 +161,8 @@ static void stream_ended(struct http2_stream *s)
     s->request->body_done = true;
     if (head->has_length && head->content_length != s->body_bytes && !s->closed)
         http2_stream_reset(s, NGHTTP2_PROTOCOL_ERROR);
+    else
+        http2_stream_resume(s);
 }
 
 static void headers_came(struct http2 *h, const nghttp2_frame *frame)
@@ -221,10 +223,8 @@ static int data_came(nghttp2_session *session, uint8_t flags, int32_t id, const 
     (void)session;
     (void)flags;
     (void)data;
-    if (s != NULL) {
+    if (s != NULL)
         s->body_bytes += n;
-        s->request->request_length += n;
-    }
     return 0;
 }
 
@@ -273,12 +273,13 @@ static int frame_went(nghttp2_session *session, const nghttp2_frame *frame, void
     (void)session;
     if (frame->hd.type == NGHTTP2_RST_STREAM)
         reset_went(h, frame);
+    s = stream_of(h, frame->hd.stream_id);
+    h->head_of = frame->hd.type == NGHTTP2_HEADERS ? s : NULL;
     if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
         return 0;
-    s = stream_of(h, frame->hd.stream_id);
-    if (s != NULL)
-        http2_stream_answered(s);
+    if (s != NULL && !s->ended)
+        http2_stream_reset(s, NGHTTP2_NO_ERROR);
     return 0;
 }
 

@@ -37,7 +37,6 @@ struct http2_stream *http2_stream_new(struct http2 *h, int32_t id)
     h->last_id = id;
     list_append(&h->streams, &s->node);
     h->nstreams++;
-    h->served = true;
     return s;
 }
 
@@ -121,17 +120,19 @@ static void check_progress(struct http2_stream *s)
     http2_goaway(s->http2, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-void http2_stream_answered(struct http2_stream *s)
+static bool is_too_much(const struct http2_stream *s)
 {
-    const struct location_conf *l = s->request->location;
-    int64_t most = l->client_max_body_size;
+    int64_t most = s->request->location->client_max_body_size;
 
-    if (s->ended)
-        return;
-    if (most != 0 && s->body_bytes > (uint64_t)most)
-        http2_stream_reset(s, NGHTTP2_NO_ERROR);
-    else
-        http2_stream_wait(s, WAIT_BODY, (uint64_t)l->lingering_time);
+    return most != 0 && max_of(s->body_bytes, s->request->parsed.content_length) > (uint64_t)most;
+}
+
+bool http2_stream_holds_end(struct http2_stream *s)
+{
+    if (s->ended || s->waited || is_too_much(s))
+        return false;
+    http2_stream_wait(s, WAIT_BODY, (uint64_t)s->request->location->lingering_time);
+    return true;
 }
 
 static void timer_fired(struct timer *t)
@@ -157,7 +158,8 @@ static void timer_fired(struct timer *t)
         check_progress(s);
         break;
     case WAIT_BODY:
-        http2_stream_reset(s, NGHTTP2_NO_ERROR);
+        s->waited = true;
+        http2_stream_resume(s);
         break;
     case WAIT_NOTHING:
         break;
@@ -195,7 +197,8 @@ static void respond(struct request *r)
         http2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
         return;
     }
-    http2_stream_wait(s, WAIT_PROGRESS, (uint64_t)r->location->send_timeout);
+    if (s->wait != WAIT_BODY)
+        http2_stream_wait(s, WAIT_PROGRESS, (uint64_t)r->location->send_timeout);
 }
 
 static void abandon(struct request *r)

@@ -198,9 +198,14 @@ class H2Client:
         """Sends HEADERS; the stream's number. `before` and `after` enclose the header block."""
         number = self.open(number)
         block = self.encoder.encode(fields or self.fields(path, *headers, **options))
-        self.sent = len(before) + len(block) + len(after)
-        self.frame(HEADERS, flags | END_HEADERS | (END_STREAM if end else 0), number,
-                   before + block + after)
+        block = before + block + after
+        self.sent = len(block)
+        most = self.theirs.get(FRAME_SIZE, 16384)
+        last = END_HEADERS if len(block) <= most else 0
+        self.frame(HEADERS, flags | last | (END_STREAM if end else 0), number, block[:most])
+        for at in range(most, len(block), most):
+            last = END_HEADERS if at + most >= len(block) else 0
+            self.frame(CONTINUATION, last, number, block[at:at + most])
         return number
 
     def data(self, stream, data=b"", end=False, pad=None):

@@ -9,6 +9,7 @@ import pytest
 
 from h2client import (CANCEL, GOAWAY, LARGEST, NO_ERROR, REFUSED_STREAM, WINDOW, H2Client, http2)
 from millrace import drop_time
+from pinned import CPUS
 from settings import seconds
 from wire import eventually
 
@@ -25,7 +26,7 @@ LIMITS = f"""
     server {{ {http2("@PORT3@")} root @PREFIX@/html; keepalive_timeout 0; }}
 """
 FILES = {"html/f.txt": "file", "html/big": BIG}
-TWO_SILOS = "silo cpus=0 node=0;\nsilo cpus=0 node=0;\n"
+TWO_SILOS = "".join(f"silo cpus={cpu} node=0;\n" for cpu in CPUS)
 
 
 def refused(port):
