@@ -39,8 +39,6 @@ static void set_deadline(struct http2 *h)
     first = min_of(first, h->send_deadline_ms);
     first = min_of(first, h->idle_deadline_ms);
     first = min_of(first, h->drain_deadline_ms);
-    if (c->awaits_log)
-        first = min_of(first, now + LOG_WAIT_MS);
     if (first == UINT64_MAX)
         conn_no_deadline(c);
     else

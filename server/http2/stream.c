@@ -179,7 +179,9 @@ static void wait_for_log(struct conn *c)
     if (c->awaits_log)
         return;
     c->awaits_log = true;
+    list_remove(&c->idle_node);
     list_append(&c->worker->log_waiters, &c->idle_node);
+    conn_deadline(c, LOG_WAIT_MS);
 }
 
 static void respond(struct request *r)
