@@ -299,6 +299,10 @@ static bool give_up(struct conn *c)
     http2_out_drop(h);
     list_each_safe (node, &h->streams) {
         struct http2_stream *s = container_of(node, struct http2_stream, node);
+        if (s->request->response.status == 0)
+            s->request->response.status = 499;
+        if (!s->closed)
+            (void)nghttp2_session_set_stream_user_data(h->session, s->id, NULL);
         s->closed = true;
         ring_cancel(&c->worker->ring, &s->request->fetch);
         (void)http2_stream_release(s);

@@ -109,8 +109,10 @@ static void check_progress(struct http2_stream *s)
 {
     const struct request *r = s->request;
     uint64_t sent = r->response.sent_bytes;
+    uint64_t least = r->limit_rate != 0 ? 1 : HTTP2_PROGRESS_MIN;
 
-    if (sent - s->progress >= HTTP2_PROGRESS_MIN) {
+    // What waits for us (a disk) is not the client's fault.
+    if (s->deferred || sent - s->progress >= least) {
         s->progress = sent;
         http2_stream_wait(s, WAIT_PROGRESS, (uint64_t)r->location->send_timeout);
         return;
@@ -143,7 +145,7 @@ static void timer_fired(struct timer *t)
     enum stream_wait what = (enum stream_wait)s->wait;
 
     s->wait = WAIT_NOTHING;
-    if (s->closed || c->step == CONN_closing)
+    if (s->closed || http2_is_over(c))
         return;
     conn_enter(c);
     switch (what) {
@@ -152,6 +154,7 @@ static void timer_fired(struct timer *t)
         request_resume(s->request);
         break;
     case WAIT_RATE:
+        http2_stream_wait(s, WAIT_PROGRESS, (uint64_t)s->request->location->send_timeout);
         http2_stream_resume(s);
         break;
     case WAIT_PROGRESS:
@@ -189,7 +192,7 @@ static void respond(struct request *r)
     struct http2_stream *s = r->stream;
     struct http2 *h = s->http2;
 
-    if (s->closed || h->conn->step == CONN_closing)
+    if (s->closed || http2_is_over(h->conn))
         return;
     if (r->logged)
         wait_for_log(h->conn);
@@ -219,7 +222,7 @@ static void ready(struct request *r)
     struct http2_stream *s = r->stream;
     struct http2 *h = s->http2;
 
-    if (h->conn->step == CONN_closing)
+    if (http2_is_over(h->conn))
         return;
     if (!s->closed)
         request_resume(r);
@@ -233,7 +236,7 @@ static void fetched(struct request *r, int32_t res)
     struct http2_stream *s = r->stream;
     struct http2 *h = s->http2;
 
-    if (h->conn->step == CONN_closing)
+    if (http2_is_over(h->conn))
         return;
     if (body_fetch_done(r, res)) {
         http2_stream_resume(s);
