@@ -55,6 +55,8 @@
 #define HTTP2_DATA_MAX (16u << 10)
 #define HTTP2_BATCH_MAX (512u << 10)
 #define HTTP2_PROGRESS_MIN 1024
+// The last of an answer waits for the rest of the request body as long as no pause in it is longer.
+#define HTTP2_HOLD_MS 300
 #define HTTP2_QUEUE_SPARE 1000 // frames that wait for a client that does not read
 // limit_rate of a stream: it may be so far ahead, and waits so long at most between two frames.
 #define RATE_AHEAD_MS 100

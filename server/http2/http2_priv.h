@@ -80,6 +80,8 @@ struct http2_stream {
     uint8_t pseudo;            // which pseudo fields were there, as bits
     bool regular;              // a regular field was there
     uint64_t body_bytes;       // received
+    uint64_t body_seen;        // of them when the timer looked last
+    uint64_t hold_until_ms;    // the end of the answer waits for the body until then at most
     uint64_t ready_to;         // the file is resident up to here
     uint32_t batch;            // in which its size was looked at last
     uint64_t made;             // bytes of the body that are in frames

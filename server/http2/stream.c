@@ -133,8 +133,22 @@ bool http2_stream_holds_end(struct http2_stream *s)
 {
     if (s->ended || s->waited || is_too_much(s))
         return false;
-    http2_stream_wait(s, WAIT_BODY, (uint64_t)s->request->location->lingering_time);
+    s->body_seen = s->body_bytes;
+    s->hold_until_ms = clock_mono_ms() + (uint64_t)s->request->location->lingering_time;
+    http2_stream_wait(s, WAIT_BODY, HTTP2_HOLD_MS);
     return true;
+}
+
+// For as long as the body comes, and not for ever.
+static void check_body(struct http2_stream *s)
+{
+    if (s->body_bytes != s->body_seen && clock_mono_ms() < s->hold_until_ms) {
+        s->body_seen = s->body_bytes;
+        http2_stream_wait(s, WAIT_BODY, HTTP2_HOLD_MS);
+        return;
+    }
+    s->waited = true;
+    http2_stream_resume(s);
 }
 
 static void timer_fired(struct timer *t)
@@ -161,8 +175,7 @@ static void timer_fired(struct timer *t)
         check_progress(s);
         break;
     case WAIT_BODY:
-        s->waited = true;
-        http2_stream_resume(s);
+        check_body(s);
         break;
     case WAIT_NOTHING:
         break;
