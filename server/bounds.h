@@ -21,6 +21,9 @@
 // Bytes of compressed bodies that a worker keeps.
 #define GZIP_CACHE_MAX (4u << 20)
 #define HEAD_MAX (32u << 10)          // bytes of a response head; larger ones end in 500
+// A new worker looks at its queues itself, after pauses that double from the one to the other.
+#define ACCEPT_LOOK_MIN_MS 10
+#define ACCEPT_LOOK_MAX_MS 5000
 #define ACCEPT_RETRY_MS 500           // pause of accepting when descriptors ran out, as nginx
 // Accepting that was not refused for so long is well again: the next refusal gets a line.
 #define ACCEPT_CALM_MS 10000

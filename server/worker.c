@@ -41,18 +41,23 @@ static void pause_accepting(struct worker *w, int err)
     timer_arm(&w->ring.wheel, &w->accept_retry, ACCEPT_RETRY_MS);
 }
 
+static void take_queued(struct worker *w, struct listener *l)
+{
+    int fd;
+
+    while ((fd = sys->accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+        handoff_accepted(w, l, fd);
+}
+
 // A wake-up for a connection may have gone to the accept that was just cancelled (its wait is
 // exclusive), and nobody else would be told of it: what is queued is taken on here. Then the socket
 // is closed: with its last copy gone, clients are refused.
 static void leave_listener(struct worker *w, struct listener *l)
 {
-    int fd;
-
     if (l->fd < 0)
         return;
-    while (!w->stopping &&
-           (fd = sys->accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-        handoff_accepted(w, l, fd);
+    if (!w->stopping)
+        take_queued(w, l);
     close(l->fd);
     l->fd = -1;
     worker_may_end(w);
@@ -115,6 +120,21 @@ static void retry_accepting(struct timer *t)
 
     if (!w->draining)
         start_accepting(w);
+}
+
+// The same with the accept of a silo that was killed: the kernel takes its ring down behind its
+// back, and until then wakes it. So a worker looks for itself for a while when it is new.
+static void look_at_queues(struct timer *t)
+{
+    struct worker *w = container_of(t, struct worker, accept_look);
+
+    if (w->draining)
+        return;
+    for (unsigned i = 0; i < w->nlisteners && !w->accept_paused; i++)
+        take_queued(w, &w->listeners[i]);
+    w->accept_look_ms *= 2;
+    if (w->accept_look_ms <= ACCEPT_LOOK_MAX_MS)
+        timer_arm(&w->ring.wheel, t, w->accept_look_ms);
 }
 
 static bool accepts_in_flight(const struct worker *w)
@@ -309,6 +329,7 @@ static int init(struct worker *w, const struct worker_setup *setup)
     list_init(&w->handshakes);
     w->kernel_tls = wants_kernel_tls(w->config->http);
     timer_init(&w->accept_retry, retry_accepting);
+    timer_init(&w->accept_look, look_at_queues);
     timer_init(&w->drain_deadline, drain_expired);
     w->turn.run = end_of_turn;
     int rc = ring_init(&w->ring, why, sizeof(why));
@@ -383,6 +404,8 @@ int worker_run(struct worker *w, const struct worker_setup *setup,
     }
     handoff_begin(w, &setup->handoff);
     start_accepting(w);
+    w->accept_look_ms = ACCEPT_LOOK_MIN_MS;
+    timer_arm(&w->ring.wheel, &w->accept_look, w->accept_look_ms);
     ready(w, ctx);
     rc = ring_run(&w->ring);
     if (rc != 0)

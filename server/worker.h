@@ -48,6 +48,8 @@ struct worker {
     unsigned nlisteners;
     struct timer accept_retry;   // after EMFILE or a full worker_connections
     bool accept_paused;
+    struct timer accept_look;    // at what the accepts were not woken for
+    uint32_t accept_look_ms;     // the pause before the next look
     uint64_t accept_refused_ms;  // when descriptors last ran out; 0: never
     struct list conns;           // all connections
     struct list log_waiters;     // those whose response waits for an error line
