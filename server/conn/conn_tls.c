@@ -69,15 +69,18 @@ static void stop_reading(struct conn *c, enum tls_result result)
 }
 
 // With the kernel sending, OpenSSL never gets to answer a KeyUpdate: what is under way is finished
-// under the old keys, and nothing more is read.
+// under the old keys, and nothing more is read, but what HTTP/2 needs to finish.
 static void check_key_update(struct conn *c)
 {
     if (c->step == CONN_closing || c->eof || c->security != CONN_SECURITY_kernel_send ||
-        !tls_owes_key_update(c->tls))
+        !tls_owes_key_update(c->tls) || (c->http2 != NULL && c->draining))
         return;
     conn_log(c, LOG_LEVEL_INFO, 0,
               "client asked for new keys, which the kernel cannot take on; closing");
-    conn_end_of_stream(c);
+    if (c->http2 != NULL)
+        conn_drain(c);
+    else
+        conn_end_of_stream(c);
 }
 
 void conn_tls_received(struct conn *c, const char *bytes, size_t n)
@@ -112,7 +115,7 @@ static void end_unread(struct conn *c)
     bool answering =
         c->step == CONN_send || (c->step == CONN_handle && !c->request->limits.delayed);
 
-    if (answering && c->pending == NULL)
+    if (c->http2 != NULL || (answering && c->pending == NULL))
         conn_drain(c);
     else
         conn_end_of_stream(c);

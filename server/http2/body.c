@@ -62,20 +62,27 @@ static ssize_t wait_for_rate(struct http2_stream *s)
     return defer(s);
 }
 
-// How much of the file's slice may go without waiting for the disk; 0 when a fetch is under way.
-// Looked for in larger parts than a frame.
-static uint64_t resident(struct http2_stream *s, const struct slice *slice)
+// What is looked for, or fetched, at once: a number of whole frames, so that none of them is cut
+// short where it ends. Through kernel TLS a short frame is a short record.
+static uint64_t part_of(const struct slice *slice, size_t frame)
+{
+    return min_of(slice->len, (uint64_t)RESIDENCY_FETCH_MAX - RESIDENCY_FETCH_MAX % frame);
+}
+
+// How much of the file's slice may go without waiting for the disk; 0: it has to be fetched. The
+// slices of a body may go backwards (several ranges).
+static uint64_t resident(struct http2_stream *s, const struct slice *slice, uint64_t part)
 {
     struct request *r = s->request;
     uint64_t ready = body_fetched(&r->response, slice->off);
-    uint64_t part = min_of(slice->len, (uint64_t)RESIDENCY_FETCH_MAX);
 
-    if (slice->off < s->ready_to)
+    if (slice->off >= s->ready_from && slice->off < s->ready_to)
         return s->ready_to - slice->off;
     if (ready == 0 && r->response.fetched_to == 0 &&
         extent_resident(&r->worker->ring.features, slice->file, slice->off, part, clock_mono_ms()))
         ready = part;
     if (ready != 0) {
+        s->ready_from = slice->off;
         s->ready_to = slice->off + ready;
         return ready;
     }
@@ -118,9 +125,9 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     if (slice->file != NULL) {
         if (is_cut_off(s, slice))
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-        uint64_t ready = resident(s, slice);
+        uint64_t part = part_of(slice, length), ready = resident(s, slice, part);
         if (ready == 0)
-            return body_fetch(s->request, slice, slice->len) == TRANSPORT_FILE
+            return body_fetch(s->request, slice, part) == TRANSPORT_FILE
                        ? defer(s)
                        : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         n = min_of(n, ready);

@@ -210,10 +210,12 @@ static void end_of_stream(struct conn *c)
 {
     struct http2 *h = c->http2;
 
-    if (h->nstreams == 0 && h->out == NULL)
+    if (h->nstreams == 0 && h->out == NULL) {
+        conn_linger_note(c, http2_location(h));
         conn_end(c);
-    else
+    } else {
         conn_broken(c, 0);
+    }
 }
 
 static void writable(struct conn *c, int32_t res)

@@ -82,7 +82,7 @@ struct http2_stream {
     uint64_t body_bytes;       // received
     uint64_t body_seen;        // of them when the timer looked last
     uint64_t hold_until_ms;    // the end of the answer waits for the body until then at most
-    uint64_t ready_to;         // the file is resident up to here
+    uint64_t ready_from, ready_to; // the file is resident there
     uint32_t batch;            // in which its size was looked at last
     uint64_t made;             // bytes of the body that are in frames
     uint64_t progress;         // bytes sent at the last look of the timer

@@ -68,6 +68,13 @@ enum transport_result units_send_plain(struct units *us)
     return rc;
 }
 
+// The slices of a body may go backwards (several ranges): then the answer is not for this unit.
+static bool was_resident(const struct units *us, const struct unit *u)
+{
+    return us->resident_of == u->request && u->off >= us->resident_from &&
+           u->off + u->len <= us->resident_to;
+}
+
 // Frames in a row of one file are asked for with one question.
 static bool is_resident(struct units *us)
 {
@@ -76,10 +83,11 @@ static bool is_resident(struct units *us)
     struct slice run = units_run(us);
     uint64_t now = clock_mono_ms();
 
-    if (us->resident_of == u->request && u->off + u->len <= us->resident_to)
+    if (was_resident(us, u))
         return true;
     if (extent_resident(features, run.file, run.off, run.len, now)) {
         us->resident_of = u->request;
+        us->resident_from = run.off;
         us->resident_to = run.off + run.len;
         return true;
     }

@@ -16,9 +16,9 @@ struct units {
     struct conn *c;
     struct unit *u; // the first that is not gone
     size_t n;       // from there on
-    // File bytes of this request were found resident up to here (units_plain.c).
+    // Bytes of this request's file that were found resident (units_plain.c).
     const struct request *resident_of;
-    uint64_t resident_to;
+    uint64_t resident_from, resident_to;
 };
 
 // Bytes of a file in the gathered ones. Its source is open until they are settled.

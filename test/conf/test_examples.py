@@ -41,6 +41,18 @@ def test_shipped_configuration_is_valid(tmp_path, name):
     assert "test is successful" in done.stderr
 
 
+def test_shipped_servers_with_a_certificate_speak_http_2():
+    found = 0
+    for path in (CONF / "millrace.conf", *CONF.glob("examples/*.conf")):
+        text = path.read_text(encoding="utf-8")
+        # What is commented out is meant to be put in as it stands.
+        servers = [part.replace("#", "") for part in text.split("server {")[1:]]
+        for server in (part for part in servers if re.search(r"\bssl_certificate\b", part)):
+            assert re.search(r"^\s*http2 on;", server, re.M), path
+            found += 1
+    assert found >= 2
+
+
 def test_check_would_have_found_a_mistake(tmp_path):
     broken = tmp_path / "broken.conf"
     text = (CONF / "millrace.conf").read_text(encoding="utf-8")

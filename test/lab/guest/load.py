@@ -12,13 +12,14 @@ import json
 import signal
 import socket
 import ssl
+import struct
 import sys
 import threading
 import time
 import zlib
 
 ORDER = {
-    "address": ["10.9.0.1", 80], "tls": False, "threads": 4, "timeout": 60,
+    "address": ["10.9.0.1", 80], "tls": False, "http2": False, "threads": 4, "timeout": 60,
     "from": [""],                # own addresses, taken in turn
     "files": {"/name": [0, 0]},  # size and CRC-32 of each
     "connections": [["/name"]],  # which files each connection asks for
@@ -45,6 +46,8 @@ def connect(order, number):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        if order["http2"]:
+            context.set_alpn_protocols(["h2"])
         sock = context.wrap_socket(sock)
     return sock, port
 
@@ -85,12 +88,86 @@ def download(sock, path, order):
     return have
 
 
+# As much of HTTP/2 (RFC 9113) as a download takes.
+
+DATA, HEADERS, SETTINGS, WINDOW_UPDATE = 0, 1, 4, 8
+END_STREAM = ACK = 1
+END_HEADERS = 4
+LARGEST = (1 << 31) - 1
+STATUS_200 = 0x88  # RFC 7541, appendix A: index 8
+
+
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def ask_h2(paths):
+    """The client's first words, with windows that are never in the way; streams 1, 3, ..."""
+    yield b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    yield frame(SETTINGS, 0, 0, struct.pack(">HI", 4, LARGEST))
+    yield frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", LARGEST - 65535))
+    for number, path in enumerate(paths):
+        # :method GET, :scheme https, :path, :authority
+        block = b"\x82\x87\x04" + bytes([len(path)]) + path.encode() + b"\x41\x03lab"
+        yield frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, block)
+
+
+def frames(sock, order):
+    data = bytearray()
+    while True:
+        while len(data) < 9 or len(data) < 9 + int.from_bytes(data[:3], "big"):
+            more = sock.recv(order["piece"])
+            if not more:
+                raise Failed("closed")
+            data += more
+            if order["pause"]:
+                time.sleep(order["pause"])
+        size = 9 + int.from_bytes(data[:3], "big")
+        yield data[3], data[4], int.from_bytes(data[5:9], "big"), bytes(data[9:size])
+        del data[:size]
+
+
+def download_h2(sock, paths, order, done):
+    """All files over one connection, each on a stream of its own."""
+    sock.sendall(b"".join(ask_h2(paths)))
+    bodies = {2 * number + 1: [path, 0, 0] for number, path in enumerate(paths)}
+    left = len(paths)
+    for kind, flags, stream, payload in frames(sock, order):
+        if kind == HEADERS and payload[0] != STATUS_200:
+            raise Failed(f"answered {payload[:8]!r}")
+        if kind == SETTINGS and not flags & ACK:
+            sock.sendall(frame(SETTINGS, ACK, 0))
+        if kind not in (DATA, HEADERS, SETTINGS, WINDOW_UPDATE):
+            raise Failed(f"a frame of type {kind}: {payload!r}")
+        if kind == DATA:
+            body = bodies[stream]
+            body[1:] = body[1] + len(payload), zlib.crc32(payload, body[2])
+            done["bytes"] += len(payload)
+        if kind in (DATA, HEADERS) and flags & END_STREAM:
+            path, have, check = bodies.pop(stream)
+            if [have, check] != list(order["files"][path]):
+                raise Failed(f"{path}: {have} bytes with CRC {check}")
+            left -= 1
+        if not left:
+            return
+
+
+def visit_h2(number, paths, order, done):
+    with opened(number, order, done) as sock:
+        if sock.selected_alpn_protocol() != "h2":
+            raise Failed("no HTTP/2")
+        download_h2(sock, paths, order, done)
+
+
 def visit(number, paths, order):
     """One connection: its ports, more than one if an idle connection was closed and another was
     made, as every client does (RFC 9112, 9.3.1), its bytes, its error, times since the epoch."""
     done = {"ports": [], "bytes": 0, "error": None, "began": time.time()}
     sock = None
     try:
+        if order["http2"]:
+            visit_h2(number, paths, order, done)
+            paths = []
         for path in paths:
             try:
                 sock = sock or opened(number, order, done)

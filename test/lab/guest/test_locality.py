@@ -41,6 +41,7 @@ HTTP = """
 server {{
     listen {address}:@PORT@ backlog=1024;
     listen {address}:@PORT1@ ssl backlog=1024;
+    http2 on;
     {tls}
     root /data;
     sendfile on;
@@ -97,8 +98,8 @@ def note(account, kind, name):
 
 def measured(launch, bundle, addresses, name, kind, library, local=LOCAL):
     server = start(launch, name, local)
-    tls = kind.endswith("ktls")
-    port, order = server.ports[int(tls)], {"tls": tls, "from": addresses}
+    http2, tls = kind.endswith("h2"), kind.endswith(("ktls", "h2"))
+    port, order = server.ports[int(tls)], {"tls": tls, "http2": http2, "from": addresses}
     workload.drop_caches()
     if kind.startswith("hot"):
         # The server fills the page cache itself, over other connections than those measured. What
@@ -137,6 +138,15 @@ def test_millrace_keeps_bytes_on_their_node(launch, bundle, addresses, hot, cold
         # Disks are chosen at random: that is the one stop that the server cannot choose.
         assert sum(crossed.values()) <= 1 - 1 / len(workload.disks()) + COLD, crossed
         assert sum(crossed.values()) - crossed["disk"] <= HOT, crossed
+
+
+def test_http2_keeps_bytes_on_their_node(launch, bundle, addresses, hot):
+    """Hot files on several streams at once, over kernel TLS."""
+    account = measured(launch, bundle, addresses, "millrace", "hot-h2", hot)
+    crossed = account.per_byte()
+    print(crossed, account.as_json())
+    assert account.stops["read"].total >= account.payload, "the kernel sealed it"
+    assert sum(crossed.values()) <= HOT, crossed
 
 
 @pytest.fixture
@@ -186,12 +196,13 @@ def fill_from(node, library):
             *library.paths())
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["http", "ktls"])
-def test_the_meter_agrees_with_the_checker(launch, bundle, addresses, hot, tls):
+@pytest.mark.parametrize("tls,http2", [(False, False), (True, False), (True, True)],
+                         ids=["http", "ktls", "h2"])
+def test_the_meter_agrees_with_the_checker(launch, bundle, addresses, hot, tls, http2):
     """All content lies on one node, where half of the connections are served and half are not, and
     there are no copies of it. Where it lies the server has learned before."""
     server = start(launch, "millrace", EGRESS)
-    port, order = server.ports[int(tls)], {"tls": tls, "from": addresses}
+    port, order = server.ports[int(tls)], {"tls": tls, "http2": http2, "from": addresses}
     fill_from(0, hot)
     workload.download(bundle, port, hot, hot.dealt(CONNECTIONS, 2, seed=4), **order)
     time.sleep(2)

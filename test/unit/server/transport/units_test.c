@@ -270,6 +270,30 @@ Test(units, residency_that_ends_in_mid_frame_cuts_it_there)
     ring_destroy(&f->worker->ring);
 }
 
+static off_t lowest;
+
+static ssize_t note_lowest(int fd, const struct iovec *iov, int count, off_t off, int flags)
+{
+    lowest = min_of(lowest, off);
+    return fake_preadv2(fd, iov, count, off, flags);
+}
+
+// Ranges may be asked for in any order: that one was found says nothing of what lies before it.
+Test(units, kernel_looks_for_each_of_several_ranges_before_sendfile)
+{
+    size_t from = 0;
+
+    f->conn.transport = &transport_kernel;
+    fake.preadv2 = note_lowest;
+    lowest = FILE_SIZE;
+    begin();
+    add(f->r, 0, 600000, 20000);
+    add(f->r, 0, 100000, 20000);
+    cr_assert_eq(send_from(&from), TRANSPORT_DONE);
+    cr_assert_leq(lowest, 120000);
+    check_received();
+}
+
 static void try_error(struct request *r, int error, enum transport_result rc, const char *line)
 {
     size_t from = 0;
