@@ -37,6 +37,7 @@ ssize_t http2_frame_max(nghttp2_session *session, uint8_t type, int32_t id, int3
 static ssize_t defer(struct http2_stream *s)
 {
     s->deferred = true;
+    http2_priority_defer(s);
     return NGHTTP2_ERR_DEFERRED;
 }
 
@@ -117,6 +118,8 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     (void)buf;
     if (!http2_out_has_room(user_data))
         return NGHTTP2_ERR_PAUSE;
+    if (!http2_priority_may_send(s))
+        return NGHTTP2_ERR_DEFERRED;
     if (op_in_flight(&s->request->fetch))
         return defer(s);
     if (rate == 0)
@@ -168,6 +171,7 @@ int http2_body_frame(nghttp2_session *session, nghttp2_frame *frame, const uint8
     }
     s->made += length;
     body_consume(out, length);
+    http2_priority_sent(s, length);
     if (out->body == NULL && out->trailers != NULL && http2_trailers_submit(s) != 0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return http2_out_has_room(h) ? 0 : NGHTTP2_ERR_PAUSE;

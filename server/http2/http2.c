@@ -76,7 +76,7 @@ static nghttp2_option *options(struct worker *w)
     // A malformed request is answered as nginx answers it (head_in.c).
     nghttp2_option_set_no_http_messaging(made, 1);
     nghttp2_option_set_server_fallback_rfc7540_priorities(made, 1);
-    nghttp2_option_set_builtin_recv_extension_type(made, NGHTTP2_PRIORITY_UPDATE);
+    nghttp2_option_set_user_recv_extension_type(made, NGHTTP2_PRIORITY_UPDATE);
     // What there may be too many of is counted by us (floods.h), and answered with GOAWAY.
     nghttp2_option_set_max_continuations(made, SIZE_MAX);
     nghttp2_option_set_stream_reset_rate_limit(made, UINT64_MAX, UINT64_MAX);
@@ -124,6 +124,7 @@ void http2_begin(struct conn *c)
     h->magic = HTTP2_MAGIC;
     h->conn = c;
     list_init(&h->streams);
+    http2_priority_init(h);
     h->head_deadline_ms = h->send_deadline_ms = h->drain_deadline_ms = UINT64_MAX;
     h->idle_deadline_ms =
         clock_mono_ms() + (uint64_t)http2_server(h)->client_header_timeout;
@@ -319,6 +320,7 @@ static void free_session(struct conn *c)
     if (h == NULL)
         return;
     nghttp2_session_del(h->session);
+    http2_priority_free(h);
     h->magic = 0;
     free(h);
 }

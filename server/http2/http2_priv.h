@@ -10,6 +10,7 @@
 #include "lib/ring/timer.h"
 #include "server/conn/protocol.h"
 #include "server/http2/floods.h"
+#include "server/http2/priority_session.h"
 #include "server/request/owner.h"
 #include "server/transport/unit.h"
 
@@ -45,6 +46,7 @@ struct http2 {
     struct http2_stream *reading; // whose header block is coming; NULL: none
     const struct location_conf *location; // of the last request: its timeouts
     struct http2_floods floods;
+    struct http2_priority priority;
     uint64_t head_deadline_ms; // client_header_timeout of that block; UINT64_MAX: none
     uint64_t send_deadline_ms; // send_timeout while something waits for room; UINT64_MAX: none
     uint64_t idle_deadline_ms; // keepalive_timeout; UINT64_MAX: busy
@@ -86,6 +88,8 @@ struct http2_stream {
     uint32_t batch;            // in which its size was looked at last
     uint64_t made;             // bytes of the body that are in frames
     uint64_t progress;         // bytes sent at the last look of the timer
+    uint64_t taken;            // conn.taken at that time
+    struct priority_stream priority;
     uint64_t started_ms;       // of sending, for the rate
     struct timer timer;
     // Offsets into request.head.

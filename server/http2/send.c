@@ -128,7 +128,7 @@ static bool collect(struct http2 *h)
 {
     ssize_t n = 1;
 
-    if (nghttp2_session_want_write(h->session) == 0)
+    if (nghttp2_session_want_write(h->session) == 0 && !http2_priority_stalled(h))
         return true;
     h->out = out_take(h->conn->worker);
     if (h->out == NULL)
@@ -139,6 +139,8 @@ static bool collect(struct http2 *h)
         n = nghttp2_session_mem_send(h->session, &p);
         if (n > 0)
             add_bytes(h, p, (size_t)n);
+        else if (n == 0 && http2_out_has_room(h) && http2_priority_stalled(h))
+            n = 1;
     }
     if (h->out->n == 0) {
         out_give(h->conn->worker, h->out);

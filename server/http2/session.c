@@ -86,6 +86,8 @@ static int begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, voi
     case NGHTTP2_PRIORITY:
     case NGHTTP2_PRIORITY_UPDATE:
         count(h, HTTP2_FLOOD_PRIORITY);
+        if (hd->type == NGHTTP2_PRIORITY_UPDATE)
+            http2_priority_begin_update(h);
         break;
     case NGHTTP2_RST_STREAM:
         count(h, HTTP2_FLOOD_RESET);
@@ -126,6 +128,7 @@ static int begin_headers(nghttp2_session *session, const nghttp2_frame *frame, v
     if (s == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     s->request->request_length = frame->hd.length;
+    http2_priority_opened(s, frame);
     h->reading = s;
     h->head_deadline_ms =
         clock_mono_ms() + (uint64_t)s->request->server->client_header_timeout;
@@ -211,6 +214,7 @@ static int frame_came(nghttp2_session *session, const nghttp2_frame *frame, void
     default:
         break;
     }
+    http2_priority_frame(h, frame);
     return 0;
 }
 
@@ -238,6 +242,7 @@ static int stream_closed(nghttp2_session *session, int32_t id, uint32_t code, vo
     if (s == NULL)
         return 0;
     s->closed = true;
+    http2_priority_closed(s);
     if (s->request->response.status == 0)
         s->request->response.status = 499;
     ring_cancel(&h->conn->worker->ring, &s->request->fetch);
@@ -317,6 +322,7 @@ const nghttp2_session_callbacks *http2_callbacks(struct worker *w)
     nghttp2_session_callbacks_set_on_frame_not_send_callback(made, frame_did_not_go);
     nghttp2_session_callbacks_set_send_data_callback(made, http2_body_frame);
     nghttp2_session_callbacks_set_data_source_read_length_callback(made, http2_frame_max);
+    http2_priority_callbacks(made);
     w->http2.callbacks = made;
     return made;
 }

@@ -32,6 +32,7 @@ struct http2_stream *http2_stream_new(struct http2 *h, int32_t id)
     s->request = r;
     s->id = id;
     timer_init(&s->timer, timer_fired);
+    priority_stream_init(&s->priority, id);
     r->stream = s;
     r->parsed.http_major = 2;
     h->last_id = id;
@@ -55,6 +56,8 @@ void http2_stream_begin(struct http2_stream *s)
     const char *why = NULL;
     unsigned refused = http2_head_end(s, &why);
 
+    http2_priority_field(s);
+
     r->keep_alive = true;
     r->body_done = s->ended;
     if (is_last(s->http2, r->location))
@@ -73,6 +76,7 @@ bool http2_stream_release(struct http2_stream *s)
     if (!s->closed || s->queued != 0 || request_in_flight(r))
         return false;
     timer_cancel(&h->conn->worker->ring.wheel, &s->timer);
+    http2_priority_closed(s);
     list_remove(&s->node);
     h->nstreams--;
     h->location = r->location;
@@ -94,8 +98,7 @@ void http2_stream_resume(struct http2_stream *s)
     if (!s->deferred || s->closed)
         return;
     s->deferred = false;
-    if (nghttp2_session_resume_data(s->http2->session, s->id) != 0)
-        http2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+    http2_priority_resume(s);
 }
 
 void http2_stream_wait(struct http2_stream *s, enum stream_wait what, uint64_t ms)
@@ -104,16 +107,19 @@ void http2_stream_wait(struct http2_stream *s, enum stream_wait what, uint64_t m
     timer_arm(&s->http2->conn->worker->ring.wheel, &s->timer, ms);
 }
 
-// A client that opens its window by a few bytes now and then is as good as one that does not.
+// A client that opens its window by a few bytes now and then is as good as one that does not. A
+// stream that only waits for its turn is not to blame, as long as others go on.
 static void check_progress(struct http2_stream *s)
 {
     const struct request *r = s->request;
-    uint64_t sent = r->response.sent_bytes;
+    uint64_t sent = r->response.sent_bytes, taken = s->http2->conn->taken;
+    uint64_t moved = priority_is_ready(&s->priority) ? taken - s->taken : sent - s->progress;
     uint64_t least = r->limit_rate != 0 ? 1 : HTTP2_PROGRESS_MIN;
 
     // What waits for us (a disk) is not the client's fault.
-    if (s->deferred || sent - s->progress >= least) {
+    if (s->deferred || moved >= least) {
         s->progress = sent;
+        s->taken = taken;
         http2_stream_wait(s, WAIT_PROGRESS, (uint64_t)r->location->send_timeout);
         return;
     }
@@ -215,6 +221,8 @@ static void respond(struct request *r)
         http2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
         return;
     }
+    s->taken = h->conn->taken;
+    http2_priority_responded(s);
     if (s->wait != WAIT_BODY)
         http2_stream_wait(s, WAIT_PROGRESS, (uint64_t)r->location->send_timeout);
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The gate in front of nghttp2's choice of a stream, without nghttp2: a made-up session asks for
-// frames of whatever it does not hold as deferred, in an order of its own, as the tree would.
+// frames of whatever it does not hold as deferred, in an order of its own, as its tree would.
 #include "server/http2/priority.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "server/http2/priority_tree.h"
 
 #define STREAMS 40
 
@@ -18,20 +20,33 @@ static struct {
 } streams[STREAMS];
 
 static struct priority_list list;
+static struct priority_tree *tree;
 static unsigned asked, cursor; // how often the gate was asked; where the session's turn stands
+
+static int id_of(int i)
+{
+    return 2 * i + 1;
+}
 
 static void setup(void)
 {
     priority_list_init(&list);
     for (int i = 0; i < STREAMS; i++) {
-        priority_stream_init(&streams[i].s, 2 * i + 1);
+        priority_stream_init(&streams[i].s, id_of(i));
         streams[i].frames = 0;
         streams[i].deferred = false;
     }
     asked = cursor = 0;
+    tree = priority_tree_new();
+    cr_assert_not_null(tree);
 }
 
-TestSuite(priority_gate, .init = setup);
+static void teardown(void)
+{
+    priority_tree_free(tree);
+}
+
+TestSuite(priority_gate, .init = setup, .fini = teardown);
 
 static void resume(void)
 {
@@ -56,6 +71,31 @@ static void signal_priority(int i, uint8_t urgency, bool incremental)
     resume();
 }
 
+// From sharing to an order: the core says what is ready.
+static void use(enum priority_mode mode)
+{
+    priority_set_mode(&list, mode);
+    for (int i = 0; i < STREAMS; i++) {
+        if (streams[i].frames != 0)
+            priority_ready(&list, &streams[i].s);
+    }
+    resume();
+}
+
+static void open_in_tree(int i)
+{
+    streams[i].s.node = priority_tree_open(tree, id_of(i));
+    cr_assert_not_null(streams[i].s.node);
+}
+
+static void depend(int i, int on, uint16_t weight, bool exclusive)
+{
+    struct priority_wish w = {.depends = on < 0 ? 0 : id_of(on), .weight = weight,
+                              .exclusive = exclusive};
+    priority_tree_set(tree, id_of(i), &w);
+    priority_tree_changed(&list);
+}
+
 // The session asks in turn: all it has, until one gives a frame. Its stream, or -1.
 static int next_frame(void)
 {
@@ -66,11 +106,13 @@ static int next_frame(void)
         asked++;
         if (!priority_may_send(&list, &streams[i].s)) {
             streams[i].deferred = true;
+            resume();
+            n = 0;
             continue;
         }
         priority_sent(&list, &streams[i].s);
         if (--streams[i].frames == 0)
-            priority_remove(&list, &streams[i].s);
+            priority_remove(&streams[i].s);
         resume();
         return i;
     }
@@ -91,12 +133,39 @@ Test(priority_gate, without_signals_the_session_decides_alone)
 {
     for (int i = 0; i < 3; i++)
         begin(i, 2);
+    cr_assert(list_empty(&list.ready), "no books are kept");
     frames_are("0 1 2 0 1 2");
     cr_assert_eq(asked, 6, "nothing was asked for in vain");
 }
 
+Test(priority_gate, the_first_signal_orders_what_shared_before)
+{
+    for (int i = 0; i < 4; i++)
+        begin(i, 3);
+    cr_assert_eq(next_frame(), 0);
+    cr_assert_eq(next_frame(), 1);
+    use(PRIORITY_URGENCY);
+    signal_priority(3, 0, false);
+    frames_are("3 3 3 0 0 1 1 2 2 2");
+}
+
+Test(priority_gate, a_stream_that_waited_for_the_disk_while_all_shared_is_resumed_later)
+{
+    begin(0, 1);
+    begin(1, 1);
+    cr_assert(priority_may_send(&list, &streams[0].s));
+    priority_defer(&streams[0].s);
+    streams[0].deferred = true;
+    streams[0].frames = 0;
+    use(PRIORITY_URGENCY);
+    cr_assert_eq(next_frame(), 1);
+    begin(0, 1);
+    frames_are("0");
+}
+
 Test(priority_gate, urgency_is_strict)
 {
+    use(PRIORITY_URGENCY);
     for (int i = 0; i < 4; i++)
         begin(i, 2);
     signal_priority(0, 7, true);
@@ -109,15 +178,16 @@ Test(priority_gate, urgency_is_strict)
 Test(priority_gate, streams_that_are_not_incremental_go_one_after_the_other)
 {
     static const int opened[] = {2, 0, 3, 1};
-    for (int i = 0; i < 4; i++) {
-        signal_priority(opened[i], 3, false);
+    use(PRIORITY_URGENCY);
+    for (int i = 0; i < 4; i++)
         begin(opened[i], 3);
-    }
+    cursor = 0;
     frames_are("0 0 0 1 1 1 2 2 2 3 3 3");
 }
 
 Test(priority_gate, incremental_streams_take_turns)
 {
+    use(PRIORITY_URGENCY);
     for (int i = 0; i < 3; i++) {
         signal_priority(i, 2, true);
         begin(i, 2);
@@ -127,6 +197,7 @@ Test(priority_gate, incremental_streams_take_turns)
 
 Test(priority_gate, of_one_urgency_those_that_are_not_incremental_go_first)
 {
+    use(PRIORITY_URGENCY);
     for (int i = 0; i < 4; i++) {
         signal_priority(i, 4, i % 2 == 0);
         begin(i, 2);
@@ -134,34 +205,20 @@ Test(priority_gate, of_one_urgency_those_that_are_not_incremental_go_first)
     frames_are("1 1 3 3 0 2 0 2");
 }
 
-Test(priority_gate, a_stream_nobody_spoke_of_stands_at_urgency_3_and_shares)
+Test(priority_gate, a_stream_nobody_spoke_of_has_the_defaults)
 {
+    use(PRIORITY_URGENCY);
     for (int i = 0; i < 5; i++)
         begin(i, 2);
     signal_priority(1, 4, false);
     signal_priority(2, 3, false);
     signal_priority(3, 3, true);
-    // 0, 4 and 3 take turns between 2 and 1.
-    frames_are("2 2 0 4 3 0 4 3 1 1");
-}
-
-Test(priority_gate, the_unsignalled_are_the_sessions_again_when_signalled_ones_are_done)
-{
-    for (int i = 0; i < 6; i++)
-        begin(i, 3);
-    signal_priority(5, 1, false);
-    cr_assert_eq(next_frame(), 5);
-    cr_assert_eq(next_frame(), 5);
-    cr_assert_eq(next_frame(), 5);
-    asked = 0;
-    for (int i = 0; i < 15; i++)
-        cr_assert(next_frame() >= 0);
-    cr_assert_eq(asked, 15);
-    cr_assert_eq(next_frame(), -1);
+    frames_are("0 0 2 2 4 4 3 3 1 1");
 }
 
 Test(priority_gate, a_more_urgent_stream_takes_over_between_two_frames)
 {
+    use(PRIORITY_URGENCY);
     signal_priority(0, 4, false);
     begin(0, 3);
     cr_assert_eq(next_frame(), 0);
@@ -172,10 +229,9 @@ Test(priority_gate, a_more_urgent_stream_takes_over_between_two_frames)
 
 Test(priority_gate, an_update_counts_from_the_next_frame_on)
 {
-    for (int i = 0; i < 2; i++) {
-        signal_priority(i, 3, false);
+    use(PRIORITY_URGENCY);
+    for (int i = 0; i < 2; i++)
         begin(i, 3);
-    }
     cr_assert_eq(next_frame(), 0);
     signal_priority(1, 1, false);
     cr_assert_eq(next_frame(), 1);
@@ -185,13 +241,14 @@ Test(priority_gate, an_update_counts_from_the_next_frame_on)
 
 Test(priority_gate, a_stream_that_waits_lets_the_next_one_send)
 {
+    use(PRIORITY_URGENCY);
     for (int i = 0; i < 3; i++) {
         signal_priority(i, i == 0 ? 0 : 3, false);
         begin(i, 2);
     }
     // Its data is not there: the callback answers DEFERRED.
     cr_assert(priority_may_send(&list, &streams[0].s));
-    priority_defer(&list, &streams[0].s);
+    priority_defer(&streams[0].s);
     streams[0].deferred = true;
     resume();
     cr_assert_eq(next_frame(), 1);
@@ -202,26 +259,21 @@ Test(priority_gate, a_stream_that_waits_lets_the_next_one_send)
 
 Test(priority_gate, a_stream_that_is_closed_while_it_is_held_back_is_forgotten)
 {
-    for (int i = 0; i < 3; i++)
-        begin(i, 2);
-    signal_priority(0, 0, false);
-    cr_assert_eq(next_frame(), 0);
-    cr_assert_eq(next_frame(), 0);
-    setup();
+    use(PRIORITY_URGENCY);
     for (int i = 0; i < 3; i++)
         begin(i, 2);
     signal_priority(2, 0, false);
     cr_assert_eq(next_frame(), 2);
     cr_assert(streams[0].deferred && streams[1].deferred);
-    priority_remove(&list, &streams[0].s);
+    priority_remove(&streams[0].s);
     streams[0].frames = 0;
     frames_are("2 1 1");
     cr_assert(list_empty(&list.ready));
-    cr_assert(list.shared == 0 && list.tree_deferred == 0);
 }
 
 Test(priority_gate, a_stream_whose_window_is_shut_unnoticed_does_not_stop_the_others)
 {
+    use(PRIORITY_URGENCY);
     signal_priority(0, 0, false);
     begin(0, 1);
     begin(1, 2);
@@ -237,59 +289,117 @@ Test(priority_gate, a_stream_whose_window_is_shut_unnoticed_does_not_stop_the_ot
     cr_assert_eq(next_frame(), 1);
     // Now there is a window: the session asks, which says that it is ready.
     streams[0].frames = 1;
-    frames_are("2 0 1");
+    frames_are("0 1 2");
     cr_assert_not(priority_stalled(&list), "there is nobody");
 }
 
 Test(priority_gate, a_session_that_was_resumed_by_somebody_else_is_answered)
 {
+    use(PRIORITY_URGENCY);
     begin(0, 1);
     begin(1, 1);
     signal_priority(1, 0, false);
     for (int i = 0; i < 3; i++)
         cr_assert_not(priority_may_send(&list, &streams[0].s));
-    cr_assert_eq(list.tree_deferred, 1);
-    priority_remove(&list, &streams[1].s);
+    priority_remove(&streams[1].s);
     cr_assert_eq(priority_resume(&list), &streams[0].s);
     cr_assert_null(priority_resume(&list));
     cr_assert(priority_may_send(&list, &streams[0].s));
 }
 
-static int class_of(int i)
+Test(priority_gate, in_the_tree_depth_goes_first_then_weight_then_turns)
 {
-    const struct priority_stream *s = &streams[i].s;
-    return s->urgency * 2 + (s->incremental || !s->signalled);
+    for (int i = 0; i < 5; i++)
+        open_in_tree(i);
+    use(PRIORITY_TREE);
+    depend(0, 4, 256, false);
+    depend(1, -1, 10, false);
+    depend(2, -1, 10, false);
+    depend(3, 4, 255, false);
+    depend(4, -1, 20, false);
+    for (int i = 0; i < 5; i++)
+        begin(i, 2);
+    frames_are("4 4 1 2 1 2 0 0 3 3");
 }
 
-// Best class among what has frames.
-static int best_class(void)
+Test(priority_gate, a_change_of_the_tree_counts_from_the_next_frame_on)
 {
-    int best = 99;
-    for (int i = 0; i < STREAMS; i++) {
-        if (streams[i].frames > 0 && class_of(i) < best)
-            best = class_of(i);
+    for (int i = 0; i < 3; i++) {
+        open_in_tree(i);
+        depend(i, -1, (uint16_t)(100 - i), false);
     }
-    return best;
+    use(PRIORITY_TREE);
+    for (int i = 0; i < 3; i++)
+        begin(i, 3);
+    cr_assert_eq(next_frame(), 0);
+    depend(2, -1, 200, true);
+    frames_are("2 2 2 0 0 1 1 1");
+}
+
+Test(priority_gate, a_signal_of_rfc_9218_ends_the_tree)
+{
+    for (int i = 0; i < 3; i++)
+        open_in_tree(i);
+    depend(0, 2, 16, false);
+    depend(1, -1, 256, false);
+    use(PRIORITY_TREE);
+    for (int i = 0; i < 3; i++)
+        begin(i, 2);
+    cr_assert_eq(next_frame(), 1);
+    for (int i = 0; i < 3; i++)
+        streams[i].s.node = NULL;
+    use(PRIORITY_URGENCY);
+    signal_priority(2, 2, false);
+    frames_are("2 2 0 0 1");
+}
+
+// The naive answer, by the words of each order: does one go before another?
+static bool goes_before(int a, int b)
+{
+    const struct priority_stream *s = &streams[a].s, *t = &streams[b].s;
+    if (list.mode == PRIORITY_TREE) {
+        struct priority_place p = priority_tree_place(s->node), q = priority_tree_place(t->node);
+        if (p.depth != q.depth)
+            return p.depth < q.depth;
+        return p.share > q.share;
+    }
+    if (s->urgency != t->urgency)
+        return s->urgency < t->urgency;
+    if (s->incremental != t->incremental)
+        return !s->incremental;
+    return !s->incremental && s->id < t->id;
+}
+
+static void check_best(int i)
+{
+    for (int j = 0; j < STREAMS; j++)
+        cr_assert(j == i || streams[j].frames == 0 || !goes_before(j, i), "%d before %d", i, j);
 }
 
 static void check_books(void)
 {
-    unsigned shared = 0, deferred = 0, ready = 0;
+    unsigned ready = 0;
     const struct priority_stream *last = NULL;
     list_each(it, &list.ready) {
         const struct priority_stream *s = container_of(it, struct priority_stream, link);
-        int i = s->id / 2;
         ready++;
-        shared += s->signalled && class_of(i) == 7;
-        deferred += !s->signalled && s->deferred;
-        cr_assert(last == NULL || class_of(last->id / 2) <= class_of(i));
+        if (!list.stale && last != NULL)
+            cr_assert_not(goes_before(s->id / 2, last->id / 2));
         last = s;
     }
     for (int i = 0; i < STREAMS; i++) {
         ready -= streams[i].frames > 0;
         cr_assert(streams[i].frames == 0 || streams[i].deferred == streams[i].s.deferred);
     }
-    cr_assert(ready == 0 && shared == list.shared && deferred == list.tree_deferred);
+    cr_assert_eq(ready, 0);
+}
+
+static void something_said(int i)
+{
+    if (list.mode == PRIORITY_URGENCY)
+        signal_priority(i, (uint8_t)(rand() % 8), rand() % 2);
+    else
+        depend(i, rand() % (STREAMS + 1) - 1, (uint16_t)(1 + rand() % 4 * 80), rand() % 3 == 0);
 }
 
 // A response begins or ends early, a signal comes, or nothing does.
@@ -298,17 +408,14 @@ static void something_happens(void)
     int i = rand() % STREAMS;
     switch (rand() % 6) {
     case 0:
-        if (streams[i].frames == 0) {
-            priority_stream_init(&streams[i].s, 2 * i + 1);
-            streams[i].deferred = false;
+        if (streams[i].frames == 0)
             begin(i, 1 + rand() % 5);
-        }
         break;
     case 1:
-        signal_priority(i, (uint8_t)(rand() % 8), rand() % 2);
+        something_said(i);
         break;
     case 2:
-        priority_remove(&list, &streams[i].s);
+        priority_remove(&streams[i].s);
         streams[i].frames = 0;
         resume();
         break;
@@ -317,19 +424,66 @@ static void something_happens(void)
     }
 }
 
-Test(priority_gate, whatever_happens_the_best_class_sends_and_nothing_is_lost)
+static bool anybody(void)
 {
-    srand(9218);
-    for (int step = 0; step < 200000; step++) {
+    for (int i = 0; i < STREAMS; i++) {
+        if (streams[i].frames > 0)
+            return true;
+    }
+    return false;
+}
+
+static void play(int steps)
+{
+    for (int step = 0; step < steps; step++) {
         something_happens();
         check_books();
         if (rand() % 2 == 0)
             continue;
-        int best = best_class();
+        bool some = anybody();
+        int model[STREAMS];
+        for (int i = 0; i < STREAMS; i++)
+            model[i] = streams[i].frames;
         cursor = (unsigned)rand();
         int i = next_frame();
-        cr_assert_eq(i < 0, best == 99, "step %d: somebody could send and nobody does", step);
-        cr_assert(i < 0 || class_of(i) == best);
+        cr_assert_eq(i < 0, !some, "step %d: somebody could send and nobody does", step);
+        if (i >= 0) {
+            streams[i].frames = model[i];
+            check_best(i);
+            streams[i].frames = model[i] - 1;
+        }
         check_books();
     }
+}
+
+Test(priority_gate, whatever_happens_the_most_urgent_sends_and_nothing_is_lost)
+{
+    srand(9218);
+    use(PRIORITY_URGENCY);
+    play(200000);
+}
+
+Test(priority_gate, whatever_happens_the_first_of_the_tree_sends_and_nothing_is_lost)
+{
+    srand(7540);
+    for (int i = 0; i < STREAMS; i++)
+        open_in_tree(i);
+    use(PRIORITY_TREE);
+    play(100000);
+}
+
+Test(priority_gate, equals_are_served_as_often_as_each_other)
+{
+    int served[STREAMS] = {0};
+    use(PRIORITY_URGENCY);
+    for (int i = 0; i < 10; i++) {
+        signal_priority(i, 3, true);
+        begin(i, 1000);
+    }
+    signal_priority(20, 7, true);
+    begin(20, 1);
+    for (int n = 0; n < 1000; n++)
+        served[next_frame()]++;
+    for (int i = 0; i < 10; i++)
+        cr_assert_eq(served[i], 100);
 }
