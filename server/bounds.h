@@ -60,6 +60,8 @@
 #define HTTP2_PROGRESS_MIN 1024
 // The last of an answer waits for the rest of the request body as long as no pause in it is longer.
 #define HTTP2_HOLD_MS 300
+// The request of a stream that has not moved for so long is packed until it does.
+#define HTTP2_PARK_MS 1000
 #define HTTP2_QUEUE_SPARE 1000 // frames that wait for a client that does not read
 // limit_rate of a stream: it may be so far ahead, and waits so long at most between two frames.
 #define RATE_AHEAD_MS 100

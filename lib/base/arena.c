@@ -70,6 +70,17 @@ void arena_pool_drain(struct arena_pool *pool)
     pool->count = 0;
 }
 
+bool arena_owns(const struct arena *a, const void *p)
+{
+    uintptr_t at = (uintptr_t)p;
+
+    for (const struct arena_chunk *c = a->chunk; c != NULL; c = c->next) {
+        if (at - (uintptr_t)c->data < c->size)
+            return true;
+    }
+    return false;
+}
+
 // A request larger than a chunk gets a chunk of its own, put behind the newest so that the room
 // left in that one stays in use.
 static void *alloc_large(struct arena *a, size_t n)

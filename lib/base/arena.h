@@ -7,6 +7,7 @@
 // served from a warm pool allocates nothing from the heap.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/base/sv.h"
@@ -37,6 +38,9 @@ void arena_reset(struct arena *a);
 
 // Frees the chunks a pool keeps. Arenas that use it may go on; it fills again.
 void arena_pool_drain(struct arena_pool *pool);
+
+// Does it point to what was allocated?
+bool arena_owns(const struct arena *a, const void *p);
 
 // `n` bytes, 16-byte aligned; NULL when memory is out. Any size is allowed. Valid until
 // arena_reset(); there is no freeing of one alone. arena_zalloc() clears them.

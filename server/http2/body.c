@@ -12,6 +12,7 @@
 #include "lib/file/extent.h"
 #include "server/bounds.h"
 #include "server/http2/http2_priv.h"
+#include "server/http2/park.h"
 #include "server/request/request.h"
 #include "server/transport/body.h"
 #include "server/worker.h"
@@ -23,12 +24,11 @@ ssize_t http2_frame_max(nghttp2_session *session, uint8_t type, int32_t id, int3
                         int32_t stream_window, uint32_t remote_max, void *user_data)
 {
     const struct http2 *h = user_data;
-    const struct http2_stream *s = nghttp2_session_get_stream_user_data(session, id);
     int64_t n = h->conn->transport == &transport_kernel ? KERNEL_FRAME_MAX : HTTP2_DATA_MAX;
 
+    (void)session;
     (void)type;
-    if (s != NULL && s->request->location->http2_chunk_size > 0)
-        n = min_of(n, s->request->location->http2_chunk_size);
+    (void)id;
     n = min_of(n, (int64_t)remote_max);
     n = min_of(n, (int64_t)session_window);
     return (ssize_t)min_of(n, (int64_t)stream_window);
@@ -109,9 +109,6 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
                          uint32_t *flags, nghttp2_data_source *source, void *user_data)
 {
     struct http2_stream *s = source->ptr;
-    struct response *out = &s->request->response;
-    const struct slice *slice = out->body;
-    uint64_t n = min_of((uint64_t)length, slice->len), rate = allowed(s);
 
     (void)session;
     (void)id;
@@ -120,6 +117,14 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
         return NGHTTP2_ERR_PAUSE;
     if (!http2_priority_may_send(s))
         return NGHTTP2_ERR_DEFERRED;
+    if (http2_stream_unpark(s) != 0)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    struct response *out = &s->request->response;
+    const struct slice *slice = out->body;
+    uint64_t n = min_of((uint64_t)length, slice->len), rate = allowed(s);
+    int64_t chunk = s->request->location->http2_chunk_size;
+    if (chunk > 0)
+        n = min_of(n, (uint64_t)chunk);
     if (op_in_flight(&s->request->fetch))
         return defer(s);
     if (rate == 0)

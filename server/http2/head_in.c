@@ -21,12 +21,12 @@ uint64_t http2_head_max(const struct http2_stream *s)
     return (uint64_t)server->large_buffer_count * (uint64_t)server->large_buffer_size;
 }
 
-// Room for `more` bytes behind those that are there.
+// Room for `more` bytes behind those that are there; afterwards there is a head.
 static int grow(struct request *r, size_t more)
 {
     size_t need = r->head_len + more, cap = r->head_cap != 0 ? r->head_cap : 256;
 
-    if (need <= r->head_cap)
+    if (need <= r->head_cap && r->head != NULL)
         return 0;
     while (cap < need)
         cap *= 2;

@@ -288,7 +288,7 @@ static void lost(struct conn *c)
 {
     list_each (node, &c->http2->streams) {
         struct request *r = container_of(node, struct http2_stream, node)->request;
-        if (r->response.status == 0)
+        if (r != NULL && r->response.status == 0)
             r->response.status = 499;
     }
 }
@@ -302,12 +302,14 @@ static bool give_up(struct conn *c)
     http2_out_drop(h);
     list_each_safe (node, &h->streams) {
         struct http2_stream *s = container_of(node, struct http2_stream, node);
-        if (s->request->response.status == 0)
-            s->request->response.status = 499;
+        struct request *r = s->request;
+        if (r != NULL && r->response.status == 0)
+            r->response.status = 499;
         if (!s->closed)
             (void)nghttp2_session_set_stream_user_data(h->session, s->id, NULL);
         s->closed = true;
-        ring_cancel(&c->worker->ring, &s->request->fetch);
+        if (r != NULL)
+            ring_cancel(&c->worker->ring, &r->fetch);
         (void)http2_stream_release(s);
     }
     return h->nstreams == 0;

@@ -36,7 +36,8 @@ static void advance(struct http2 *h)
 // Is it only a matter of its turn?
 static void review(struct http2_stream *s)
 {
-    bool has_data = s->responded && !s->closed && !s->deferred && s->request->response.body != NULL;
+    bool has_body = s->request == NULL || s->request->response.body != NULL; // NULL: parked
+    bool has_data = s->responded && !s->closed && !s->deferred && has_body;
 
     if (has_data && nghttp2_session_get_stream_remote_window_size(s->http2->session, s->id) > 0)
         priority_ready(&s->http2->priority.list, &s->priority);

@@ -5,6 +5,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "server/http2/http2_priv.h"
+#include "server/http2/park.h"
 #include "server/request/request.h"
 #include "server/worker.h"
 
@@ -158,9 +159,12 @@ static int field(nghttp2_session *session, const nghttp2_frame *frame, const uin
 
 static void stream_ended(struct http2_stream *s)
 {
-    const struct http_head *head = &s->request->parsed;
-
     s->ended = true;
+    if (http2_stream_unpark(s) != 0) {
+        http2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+        return;
+    }
+    const struct http_head *head = &s->request->parsed;
     s->request->body_done = true;
     if (head->has_length && head->content_length != s->body_bytes && !s->closed)
         http2_stream_reset(s, NGHTTP2_PROTOCOL_ERROR);
@@ -243,6 +247,8 @@ static int stream_closed(nghttp2_session *session, int32_t id, uint32_t code, vo
         return 0;
     s->closed = true;
     http2_priority_closed(s);
+    if (s->request == NULL)
+        return 0;
     if (s->request->response.status == 0)
         s->request->response.status = 499;
     ring_cancel(&h->conn->worker->ring, &s->request->fetch);

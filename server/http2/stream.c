@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A stream: a request of HTTP/2 from its first field to its last frame. The stream lives in the
-// request's arena, and both are gone when nghttp2 has forgotten the stream, its frames are sent,
-// and nothing of the request is in flight.
+// A stream: a request of HTTP/2 from its first field to its last frame. Stream and request
+// are gone when nghttp2 has forgotten the stream, its frames are sent, and nothing of the request
+// is in flight.
 #include <errno.h>
+#include <stdlib.h>
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "server/bounds.h"
 #include "server/http2/http2_priv.h"
+#include "server/http2/park.h"
 #include "server/log/log_writer.h"
 #include "server/request/request.h"
 #include "server/transport/body.h"
@@ -23,7 +25,7 @@ struct http2_stream *http2_stream_new(struct http2 *h, int32_t id)
 
     if (r == NULL)
         return NULL;
-    s = arena_new(&r->arena, struct http2_stream);
+    s = calloc(1, sizeof(*s));
     if (s == NULL) {
         request_end(r);
         return NULL;
@@ -73,16 +75,22 @@ bool http2_stream_release(struct http2_stream *s)
     struct http2 *h = s->http2;
     struct request *r = s->request;
 
-    if (!s->closed || s->queued != 0 || request_in_flight(r))
+    if (!s->closed || s->queued != 0 || (r != NULL && request_in_flight(r)))
         return false;
+    if (http2_stream_unpark(s) != 0)
+        http2_stream_drop_parked(s);
+    r = s->request;
     timer_cancel(&h->conn->worker->ring.wheel, &s->timer);
     http2_priority_closed(s);
     list_remove(&s->node);
     h->nstreams--;
-    h->location = r->location;
     if (h->reading == s)
         h->reading = NULL;
-    request_end(r);
+    if (r != NULL) {
+        h->location = r->location;
+        request_end(r);
+    }
+    free(s);
     return true;
 }
 
@@ -107,23 +115,47 @@ void http2_stream_wait(struct http2_stream *s, enum stream_wait what, uint64_t m
     timer_arm(&s->http2->conn->worker->ring.wheel, &s->timer, ms);
 }
 
-// A client that opens its window by a few bytes now and then is as good as one that does not. A
-// stream that only waits for its turn is not to blame, as long as others go on.
+static void begin_progress(struct http2_stream *s)
+{
+    uint64_t timeout = (uint64_t)s->request->location->send_timeout;
+
+    s->progress_ms = clock_mono_ms();
+    s->progress = s->request->response.sent_bytes;
+    s->taken = s->http2->conn->taken;
+    http2_stream_wait(s, WAIT_PROGRESS, min_of(timeout, (uint64_t)HTTP2_PARK_MS));
+}
+
+// A client that opens its window by a few bytes now and then is as good as one that does not. What
+// waits for us (a disk), or for its turn while others go on, is not the client's fault.
+static bool has_moved(const struct http2_stream *s)
+{
+    const struct request *r = s->request;
+    uint64_t least = r->limit_rate != 0 ? 1 : HTTP2_PROGRESS_MIN;
+    uint64_t moved = priority_is_ready(&s->priority) ? s->http2->conn->taken - s->taken
+                                                     : r->response.sent_bytes - s->progress;
+
+    return s->deferred || moved >= least;
+}
+
+// A stream that is parked has not moved for all of its time.
 static void check_progress(struct http2_stream *s)
 {
     const struct request *r = s->request;
-    uint64_t sent = r->response.sent_bytes, taken = s->http2->conn->taken;
-    uint64_t moved = priority_is_ready(&s->priority) ? taken - s->taken : sent - s->progress;
-    uint64_t least = r->limit_rate != 0 ? 1 : HTTP2_PROGRESS_MIN;
+    uint64_t now = clock_mono_ms();
 
-    // What waits for us (a disk) is not the client's fault.
-    if (s->deferred || moved >= least) {
-        s->progress = sent;
-        s->taken = taken;
-        http2_stream_wait(s, WAIT_PROGRESS, (uint64_t)r->location->send_timeout);
+    if (r != NULL && has_moved(s)) {
+        begin_progress(s);
         return;
     }
-    request_log(s->request, LOG_LEVEL_INFO, ETIMEDOUT, "client timed out");
+    uint64_t end = r != NULL ? s->progress_ms + (uint64_t)r->location->send_timeout : now;
+    if (end > now) {
+        bool parked = !priority_is_ready(&s->priority) && http2_stream_park(s);
+        http2_stream_wait(s, WAIT_PROGRESS,
+                          parked ? end - now : min_of(end - now, (uint64_t)HTTP2_PARK_MS));
+        return;
+    }
+    if (http2_stream_unpark(s) == 0)
+        request_log(s->request, LOG_LEVEL_INFO, ETIMEDOUT, "client timed out");
     http2_stream_reset(s, NGHTTP2_CANCEL);
     http2_goaway(s->http2, NGHTTP2_ENHANCE_YOUR_CALM);
 }
@@ -174,7 +206,7 @@ static void timer_fired(struct timer *t)
         request_resume(s->request);
         break;
     case WAIT_RATE:
-        http2_stream_wait(s, WAIT_PROGRESS, (uint64_t)s->request->location->send_timeout);
+        begin_progress(s);
         http2_stream_resume(s);
         break;
     case WAIT_PROGRESS:
@@ -221,10 +253,9 @@ static void respond(struct request *r)
         http2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
         return;
     }
-    s->taken = h->conn->taken;
     http2_priority_responded(s);
     if (s->wait != WAIT_BODY)
-        http2_stream_wait(s, WAIT_PROGRESS, (uint64_t)r->location->send_timeout);
+        begin_progress(s);
 }
 
 static void abandon(struct request *r)

@@ -34,12 +34,9 @@ static void fetched(struct op *op, int32_t res, uint32_t flags)
     conn_leave(c);
 }
 
-struct request *request_new(struct conn *c, const struct request_owner *owner)
+struct request *request_take(struct worker *w)
 {
-    struct worker *w = c->worker;
     struct request *r = w->free_requests;
-    const struct server_conf *server =
-        c->tls_server != NULL ? c->tls_server : c->listen->names.fallback;
 
     if (r != NULL) {
         w->free_requests = r->next_free;
@@ -51,16 +48,43 @@ struct request *request_new(struct conn *c, const struct request_owner *owner)
     }
     memset(r, 0, sizeof(*r));
     r->magic = REQUEST_MAGIC;
+    r->worker = w;
+    arena_init(&r->arena, &w->chunks);
+    op_init(&r->fetch, fetched);
+    return r;
+}
+
+void request_give(struct request *r)
+{
+    struct worker *w = r->worker;
+
+    arena_reset(&r->arena);
+    r->magic = 0;
+    if (w->nfree_requests >= FREE_REQUESTS_MAX) {
+        free(r);
+        return;
+    }
+    r->next_free = w->free_requests;
+    w->free_requests = r;
+    w->nfree_requests++;
+}
+
+struct request *request_new(struct conn *c, const struct request_owner *owner)
+{
+    struct worker *w = c->worker;
+    struct request *r = request_take(w);
+    const struct server_conf *server =
+        c->tls_server != NULL ? c->tls_server : c->listen->names.fallback;
+
+    if (r == NULL)
+        return NULL;
     r->conn = c;
     r->owner = owner;
-    r->worker = w;
     r->server = server;
     r->location = server->location;
     r->uri_changes = REQUEST_URI_CHANGES + 1;
     r->start_ms = clock_mono_ms();
-    arena_init(&r->arena, &w->chunks);
     response_init(&r->response);
-    op_init(&r->fetch, fetched);
     c->requests++;
     stats_add(&w->stats->requests, 1);
     return r;
@@ -85,15 +109,7 @@ void request_end(struct request *r)
     request_drop_file(r);
     dropping_end(r);
     file_put(&w->files, r->response.file);
-    arena_reset(&r->arena);
-    r->magic = 0;
-    if (w->nfree_requests >= FREE_REQUESTS_MAX) {
-        free(r);
-        return;
-    }
-    r->next_free = w->free_requests;
-    w->free_requests = r;
-    w->nfree_requests++;
+    request_give(r);
 }
 
 void worker_free_requests(struct worker *w)

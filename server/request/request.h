@@ -105,6 +105,9 @@ bool request_in_flight(const struct request *r);
 struct request *request_new(struct conn *c, const struct request_owner *owner);
 // Logs the request and gives everything back.
 void request_end(struct request *r);
+// An empty one of the worker's pool, and back there with its arena and no more than that.
+struct request *request_take(struct worker *w);
+void request_give(struct request *r);
 
 // The head is complete in r->head and r->parsed; keep_alive and body_done are set: finds the server
 // and runs the phases.
