@@ -336,7 +336,7 @@ def test_blocked_streams_hold_little_memory(site):
             clients.append(client)
             for number in [client.start("/big") for _ in range(100)]:
                 client.got(number, 1000)
-        time.sleep(seconds(1.3))
+        time.sleep(seconds(2.3))
 
     block(5)
     before = site.resident()
