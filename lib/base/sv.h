@@ -31,6 +31,20 @@ static inline struct sv sv_of(const char *p, size_t n)
     return (struct sv){p, n};
 }
 
+#define SV_DECIMAL_MAX 20 // digits of the largest uint64_t
+
+// The decimal digits of n, which stand in `text`.
+static inline struct sv sv_decimal(char text[SV_DECIMAL_MAX], uint64_t n)
+{
+    size_t at = SV_DECIMAL_MAX;
+
+    do {
+        text[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+    return sv_of(text + at, SV_DECIMAL_MAX - at);
+}
+
 // The part from `start` (clamped) to the end.
 static inline struct sv sv_skip(struct sv s, size_t start)
 {

@@ -44,14 +44,9 @@ static void put_made(struct fields *f, struct sv name, struct sv value)
 
 static void put_number(struct fields *f, struct sv name, uint64_t n)
 {
-    char text[20];
-    int at = sizeof(text);
+    char text[SV_DECIMAL_MAX];
 
-    do {
-        text[--at] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n != 0);
-    put_made(f, name, arena_sv(&f->r->arena, sv_of(text + at, sizeof(text) - (size_t)at)));
+    put_made(f, name, arena_sv(&f->r->arena, sv_decimal(text, n)));
 }
 
 static void put_content(struct fields *f)

@@ -192,7 +192,7 @@ static bool may_be_parked(const struct http2_stream *s)
     const struct request *r = s->request;
 
     if (r == NULL || !s->responded || s->closed || s->deferred || s->queued != 0 ||
-        s->http2->sending || request_in_flight(r) || r->filter != 0)
+        s->http2->sending || request_in_flight(r) || r->filter != 0 || r->lookup.file != NULL)
         return false;
     const struct response *out = &r->response;
     return out->header_bytes != 0 && out->trailers == NULL && out->body != NULL &&

@@ -5,6 +5,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "server/http2/http2_priv.h"
+#include "server/limits/limit_conn.h"
 #include "server/http2/park.h"
 #include "server/request/request.h"
 #include "server/worker.h"
@@ -251,6 +252,8 @@ static int stream_closed(nghttp2_session *session, int32_t id, uint32_t code, vo
         return 0;
     if (s->request->response.status == 0)
         s->request->response.status = 499;
+    // The next HEADERS may stand in the same buffer, and is not to count this one.
+    limit_conn_leave(s->request);
     ring_cancel(&h->conn->worker->ring, &s->request->fetch);
     return 0;
 }

@@ -26,14 +26,9 @@ static inline void put(struct out *o, struct sv s)
 
 static void put_number(struct out *o, uint64_t n)
 {
-    char text[20];
-    int at = sizeof(text);
+    char text[SV_DECIMAL_MAX];
 
-    do {
-        text[--at] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n != 0);
-    put(o, sv_of(text + at, sizeof(text) - (size_t)at));
+    put(o, sv_decimal(text, n));
 }
 
 static void put_header(struct out *o, struct sv name, struct sv value)

@@ -136,3 +136,15 @@ enum transport_result records_flush(struct conn *c)
         shrink(out);
     return rc;
 }
+
+enum transport_result records_flush_batch(struct conn *c)
+{
+    if (!records_waiting(c))
+        return TRANSPORT_DONE;
+    enum transport_result rc = records_flush(c);
+    if (rc == TRANSPORT_DONE)
+        c->batch = min_of(c->batch * 2, RECORD_BATCH);
+    else
+        c->batch = max_of(c->batch / 2, RECORD_BATCH_MIN);
+    return rc;
+}

@@ -27,6 +27,9 @@ bool records_reserve(struct tls_output *out, size_t more);
 // Sends what stands in c->tls->out: TRANSPORT_DONE, _AGAIN, _RETRY or _ERROR. An error has no line
 // when there is no c->request: errno says what it was.
 must_check enum transport_result records_flush(struct conn *c);
+// The same, and a client that takes all of it gets a larger batch the next time, one that does not
+// a smaller one (conn.batch).
+must_check enum transport_result records_flush_batch(struct conn *c);
 bool records_waiting(const struct conn *c);
 // Gives the memory back, unsent bytes with it.
 void records_drop(struct conn *c);

@@ -58,14 +58,8 @@ static enum transport_result seal_batch(struct units *us, int *read)
 static enum transport_result flush(struct units *us)
 {
     struct conn *c = us->c;
+    enum transport_result rc = records_flush_batch(c);
 
-    if (!records_waiting(c))
-        return TRANSPORT_DONE;
-    enum transport_result rc = records_flush(c);
-    if (rc == TRANSPORT_DONE)
-        c->batch = min_of(c->batch * 2, RECORD_BATCH);
-    else
-        c->batch = max_of(c->batch / 2, RECORD_BATCH_MIN);
     if (rc == TRANSPORT_ERROR && c->request == NULL)
         conn_log(c, LOG_LEVEL_INFO, errno, "send() failed");
     return rc;

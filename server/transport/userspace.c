@@ -138,18 +138,6 @@ static enum transport_result seal_batch(struct conn *c, uint64_t *room)
     return rc;
 }
 
-static enum transport_result flush(struct conn *c)
-{
-    if (!records_waiting(c))
-        return TRANSPORT_DONE;
-    enum transport_result rc = records_flush(c);
-    if (rc == TRANSPORT_DONE)
-        c->batch = min_of(c->batch * 2, RECORD_BATCH);
-    else
-        c->batch = max_of(c->batch / 2, RECORD_BATCH_MIN);
-    return rc;
-}
-
 static enum transport_result userspace_send(struct conn *c)
 {
     struct response *s = &c->request->response;
@@ -159,7 +147,7 @@ static enum transport_result userspace_send(struct conn *c)
     bool together = !s->header_sent && c->tls->out.len - c->tls->out.off < RECORD_BATCH_MIN;
 
     for (;;) {
-        enum transport_result sent = together ? TRANSPORT_DONE : flush(c), sealed;
+        enum transport_result sent = together ? TRANSPORT_DONE : records_flush_batch(c), sealed;
         together = false;
         if (sent != TRANSPORT_DONE)
             return sent;
