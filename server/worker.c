@@ -4,6 +4,7 @@
 #include "server/worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -122,6 +123,14 @@ static void retry_accepting(struct timer *t)
         start_accepting(w);
 }
 
+// An accept that finds nobody takes a descriptor for a moment, which may be somebody's last.
+static bool is_somebody_queued(const struct listener *l)
+{
+    struct pollfd p = {.fd = l->fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) > 0;
+}
+
 // The same with the accept of a silo that was killed: the kernel takes its ring down behind its
 // back, and until then wakes it. So a worker looks for itself for a while when it is new.
 static void look_at_queues(struct timer *t)
@@ -130,8 +139,10 @@ static void look_at_queues(struct timer *t)
 
     if (w->draining)
         return;
-    for (unsigned i = 0; i < w->nlisteners && !w->accept_paused; i++)
-        take_queued(w, &w->listeners[i]);
+    for (unsigned i = 0; i < w->nlisteners && !w->accept_paused; i++) {
+        if (is_somebody_queued(&w->listeners[i]))
+            take_queued(w, &w->listeners[i]);
+    }
     w->accept_look_ms *= 2;
     if (w->accept_look_ms <= ACCEPT_LOOK_MAX_MS)
         timer_arm(&w->ring.wheel, t, w->accept_look_ms);
