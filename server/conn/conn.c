@@ -18,6 +18,7 @@
 #include "server/http2/http2.h"
 #include "server/bounds.h"
 #include "server/locality/locality.h"
+#include "server/log/log_writer.h"
 #include "server/request/request.h"
 #include "server/worker.h"
 
@@ -332,6 +333,33 @@ void conn_drain(struct conn *c)
 {
     c->draining = true;
     c->protocol->drain(c);
+}
+
+const struct server_conf *conn_server(const struct conn *c)
+{
+    return c->tls_server != NULL ? c->tls_server : c->listen->names.fallback;
+}
+
+bool conn_is_spent(const struct conn *c, const struct location_conf *l)
+{
+    return l->keepalive_timeout == 0 || c->requests >= (uint64_t)l->keepalive_requests ||
+           clock_mono_ms() - c->start_ms > (uint64_t)l->keepalive_time;
+}
+
+bool conn_wait_for_log(struct conn *c)
+{
+    uint64_t ticket = log_writers_error_ticket(c->worker);
+
+    if (log_writers_errors_written(c->worker, ticket))
+        return false;
+    c->log_ticket = ticket;
+    if (c->awaits_log)
+        return true;
+    c->awaits_log = true;
+    list_remove(&c->idle_node);
+    list_append(&c->worker->log_waiters, &c->idle_node);
+    conn_deadline(c, LOG_WAIT_MS);
+    return true;
 }
 
 void conn_log_settled(struct conn *c)

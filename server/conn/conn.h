@@ -14,6 +14,7 @@
 #include "server/transport/transport.h"
 
 struct http2;
+struct location_conf;
 struct worker;
 struct protocol;
 struct request;
@@ -127,6 +128,10 @@ void conn_open(struct worker *w, const struct listen_conf *listen, int fd);
 void conn_close(struct conn *c);
 // Asks an idle connection to go, or a busy one to go after its response.
 void conn_drain(struct conn *c);
+// The server that TLS named, else the address's default.
+const struct server_conf *conn_server(const struct conn *c);
+// The conditions under which nginx ends a connection after the present request.
+bool conn_is_spent(const struct conn *c, const struct location_conf *l);
 // Finds c->way anew: interfaces changed.
 void conn_find_way(struct conn *c);
 // Brackets of every callback: the connection may close in between, but is destroyed only by the

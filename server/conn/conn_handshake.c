@@ -47,9 +47,8 @@ static int find_certificate(void *owner, const struct tls_context *context, SSL 
 static bool serves_http2(void *owner)
 {
     const struct conn *c = owner;
-    const struct server_conf *s = c->tls_server != NULL ? c->tls_server : c->listen->names.fallback;
 
-    return c->listen->http2 || s->http2.on;
+    return c->listen->http2 || conn_server(c)->http2.on;
 }
 
 const struct tls_hooks conn_tls_hooks = {

@@ -59,5 +59,9 @@ void conn_log(struct conn *c, enum log_level level, int err, const char *fmt, ..
     printf_like(4, 5);
 // The peer is gone (reset and the like): closes, with an [info] line.
 void conn_broken(struct conn *c, int err);
+// Whoever gets an answer may look for its line in the error log, and with nginx finds it there. The
+// line is written by the ring; a log that takes long is not waited for. True when the answer has to
+// wait: log_settled() is called.
+bool conn_wait_for_log(struct conn *c);
 // The kernel had no memory for a send: it is tried again in SEND_RETRY_MS.
 void conn_retry_soon(struct conn *c);

@@ -15,7 +15,6 @@
 #include "server/conn/linger.h"
 #include "server/http1/http1.h"
 #include "server/http1/http1_priv.h"
-#include "server/log/log_writer.h"
 #include "server/request/request.h"
 #include "server/transport/body.h"
 #include "server/worker.h"
@@ -67,21 +66,6 @@ void http1_start_pacing(struct conn *c)
     apply_pacing(c);
 }
 
-// Whoever gets an answer may look for its line in the error log, and with nginx finds it there. The
-// line is written by the ring; a log that takes long is not waited for.
-static void wait_for_log(struct conn *c)
-{
-    c->awaits_log = true;
-    c->log_ticket = log_writers_error_ticket(c->worker);
-    list_append(&c->worker->log_waiters, &c->idle_node);
-    conn_deadline(c, LOG_WAIT_MS);
-}
-
-static bool must_wait_for_log(const struct worker *w)
-{
-    return !log_writers_errors_written(w, log_writers_error_ticket(w));
-}
-
 void http1_respond(struct request *r)
 {
     struct conn *c = r->conn;
@@ -92,9 +76,7 @@ void http1_respond(struct request *r)
     conn_no_deadline(c);
     c->keep_alive = c->request->keep_alive && !c->draining;
     apply_pacing(c);
-    if (c->request->logged && must_wait_for_log(c->worker))
-        wait_for_log(c);
-    else
+    if (!c->request->logged || !conn_wait_for_log(c))
         drive(c);
 }
 

@@ -4,7 +4,6 @@
 // it gets is a length. The bytes stay where they are; a frame is a unit (transport/unit.h) that
 // says which they are. A stream that waits for its window, for its turn, or for the disk holds no
 // byte of its body.
-#include <errno.h>
 #include <sys/stat.h>
 
 #include "lib/base/check.h"

@@ -16,14 +16,7 @@
 
 const struct location_conf *http2_location(const struct http2 *h)
 {
-    return h->location != NULL ? h->location : http2_server(h)->location;
-}
-
-const struct server_conf *http2_server(const struct http2 *h)
-{
-    const struct conn *c = h->conn;
-
-    return c->tls_server != NULL ? c->tls_server : c->listen->names.fallback;
+    return h->location != NULL ? h->location : conn_server(h->conn)->location;
 }
 
 bool http2_is_over(const struct conn *c)
@@ -89,7 +82,7 @@ static bool submit_settings(struct http2 *h)
 {
     nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
-         (uint32_t)http2_server(h)->http2.max_concurrent_streams},
+         (uint32_t)conn_server(h->conn)->http2.max_concurrent_streams},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
 
@@ -127,7 +120,7 @@ void http2_begin(struct conn *c)
     http2_priority_init(h);
     h->head_deadline_ms = h->send_deadline_ms = h->drain_deadline_ms = UINT64_MAX;
     h->idle_deadline_ms =
-        clock_mono_ms() + (uint64_t)http2_server(h)->client_header_timeout;
+        clock_mono_ms() + (uint64_t)conn_server(h->conn)->client_header_timeout;
     if (!open_session(h)) {
         conn_log(c, LOG_LEVEL_ALERT, ENOMEM, "HTTP/2 could not be begun");
         conn_close(c);
@@ -142,7 +135,7 @@ void http2_begin(struct conn *c)
 // it owes to a thousand frames of other kinds.
 static size_t queue_max(const struct http2 *h)
 {
-    return (size_t)http2_server(h)->http2.max_concurrent_streams + HTTP2_QUEUE_SPARE;
+    return (size_t)conn_server(h->conn)->http2.max_concurrent_streams + HTTP2_QUEUE_SPARE;
 }
 
 static uint32_t code_of(int error)
@@ -284,13 +277,10 @@ static bool answering(const struct conn *c)
     return c->http2 != NULL && (c->http2->nstreams != 0 || c->http2->out != NULL);
 }
 
+// give_up() follows, which answers for all of them.
 static void lost(struct conn *c)
 {
-    list_each (node, &c->http2->streams) {
-        struct request *r = container_of(node, struct http2_stream, node)->request;
-        if (r != NULL && r->response.status == 0)
-            r->response.status = 499;
-    }
+    (void)c;
 }
 
 static bool give_up(struct conn *c)
@@ -302,14 +292,9 @@ static bool give_up(struct conn *c)
     http2_out_drop(h);
     list_each_safe (node, &h->streams) {
         struct http2_stream *s = container_of(node, struct http2_stream, node);
-        struct request *r = s->request;
-        if (r != NULL && r->response.status == 0)
-            r->response.status = 499;
         if (!s->closed)
             (void)nghttp2_session_set_stream_user_data(h->session, s->id, NULL);
-        s->closed = true;
-        if (r != NULL)
-            ring_cancel(&c->worker->ring, &r->fetch);
+        http2_stream_gone(s);
         (void)http2_stream_release(s);
     }
     return h->nstreams == 0;

@@ -87,9 +87,7 @@ struct unit *http2_out_unit(struct http2 *h, struct http2_stream *s);
 void http2_out_drop(struct http2 *h);
 
 // http2.c
-// The server that TLS named, or the address's default: whose settings hold for the connection.
-const struct server_conf *http2_server(const struct http2 *h);
-// Whose timeouts hold: the last request's, else that server's.
+// Whose timeouts hold: the last request's, else those of conn_server().
 const struct location_conf *http2_location(const struct http2 *h);
 // Nothing more is said on it.
 bool http2_is_over(const struct conn *c);

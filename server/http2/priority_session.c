@@ -185,7 +185,7 @@ void http2_priority_begin_update(struct http2 *h)
 static bool is_near(const struct http2 *h, int32_t id)
 {
     return id > h->last_id &&
-           id - h->last_id <= 2 * (int64_t)http2_server(h)->http2.max_concurrent_streams;
+           id - h->last_id <= 2 * (int64_t)conn_server(h->conn)->http2.max_concurrent_streams;
 }
 
 static void update_stream(struct http2 *h, const struct priority_update *got)

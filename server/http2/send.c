@@ -9,7 +9,6 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "server/bounds.h"
-#include "server/conn/conn_tls.h"
 #include "server/conn/linger.h"
 #include "server/http2/http2.h"
 #include "server/http2/http2_priv.h"
@@ -171,7 +170,7 @@ static enum transport_result send_out(struct http2 *h)
 
     if (c->taken != before)
         h->send_deadline_ms = UINT64_MAX;
-    http2_floods_sent(&h->floods, &http2_server(h)->http2.floods, c->taken - before);
+    http2_floods_sent(&h->floods, &conn_server(h->conn)->http2.floods, c->taken - before);
     count_off(h, sent);
     if (rc == TRANSPORT_DONE) {
         h->out = NULL;

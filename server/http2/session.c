@@ -5,7 +5,6 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "server/http2/http2_priv.h"
-#include "server/limits/limit_conn.h"
 #include "server/http2/park.h"
 #include "server/request/request.h"
 #include "server/worker.h"
@@ -15,8 +14,7 @@ void http2_fault(struct http2 *h, uint32_t code, const char *why)
     if (h->over)
         return;
     h->over = true;
-    if (why != NULL)
-        conn_log(h->conn, LOG_LEVEL_INFO, 0, "%s", why);
+    conn_log(h->conn, LOG_LEVEL_INFO, 0, "%s", why);
     if (nghttp2_session_terminate_session(h->session, code) != 0)
         conn_close(h->conn);
 }
@@ -41,7 +39,7 @@ static void judge(struct http2 *h, const char *too_much)
 
 static void count(struct http2 *h, enum http2_flood kind)
 {
-    judge(h, http2_floods_count(&h->floods, &http2_server(h)->http2.floods, kind,
+    judge(h, http2_floods_count(&h->floods, &conn_server(h->conn)->http2.floods, kind,
                                 clock_mono_ms()));
 }
 
@@ -73,7 +71,7 @@ static int begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, voi
         check_number(h, hd->stream_id);
         break;
     case NGHTTP2_CONTINUATION:
-        judge(h, http2_floods_continuation(&h->floods, &http2_server(h)->http2.floods));
+        judge(h, http2_floods_continuation(&h->floods, &conn_server(h->conn)->http2.floods));
         if (h->reading != NULL)
             h->reading->request->request_length += hd->length;
         break;
@@ -124,7 +122,7 @@ static int begin_headers(nghttp2_session *session, const nghttp2_frame *frame, v
     if (h->over)
         return 0;
     // Work for streams that were reset goes on for a while: it counts.
-    if (h->nstreams >= (uint64_t)http2_server(h)->http2.max_concurrent_streams)
+    if (h->nstreams >= (uint64_t)conn_server(h->conn)->http2.max_concurrent_streams)
         return refuse_stream(h, frame->hd.stream_id);
     struct http2_stream *s = http2_stream_new(h, frame->hd.stream_id);
     if (s == NULL)
@@ -246,15 +244,8 @@ static int stream_closed(nghttp2_session *session, int32_t id, uint32_t code, vo
     (void)code;
     if (s == NULL)
         return 0;
-    s->closed = true;
+    http2_stream_gone(s);
     http2_priority_closed(s);
-    if (s->request == NULL)
-        return 0;
-    if (s->request->response.status == 0)
-        s->request->response.status = 499;
-    // The next HEADERS may stand in the same buffer, and is not to count this one.
-    limit_conn_leave(s->request);
-    ring_cancel(&h->conn->worker->ring, &s->request->fetch);
     return 0;
 }
 

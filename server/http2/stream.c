@@ -11,7 +11,7 @@
 #include "server/bounds.h"
 #include "server/http2/http2_priv.h"
 #include "server/http2/park.h"
-#include "server/log/log_writer.h"
+#include "server/limits/limit_conn.h"
 #include "server/request/request.h"
 #include "server/transport/body.h"
 #include "server/worker.h"
@@ -43,15 +43,6 @@ struct http2_stream *http2_stream_new(struct http2 *h, int32_t id)
     return s;
 }
 
-// The conditions under which nginx lets a connection have no further streams.
-static bool is_last(const struct http2 *h, const struct location_conf *l)
-{
-    const struct conn *c = h->conn;
-
-    return l->keepalive_timeout == 0 || c->requests >= (uint64_t)l->keepalive_requests ||
-           clock_mono_ms() - c->start_ms > (uint64_t)l->keepalive_time;
-}
-
 void http2_stream_begin(struct http2_stream *s)
 {
     struct request *r = s->request;
@@ -59,10 +50,9 @@ void http2_stream_begin(struct http2_stream *s)
     unsigned refused = http2_head_end(s, &why);
 
     http2_priority_field(s);
-
     r->keep_alive = true;
     r->body_done = s->ended;
-    if (is_last(s->http2, r->location))
+    if (conn_is_spent(s->http2->conn, r->location))
         http2_goaway(s->http2, NGHTTP2_NO_ERROR);
     if (refused != 0)
         request_reject(r, refused, why);
@@ -92,6 +82,20 @@ bool http2_stream_release(struct http2_stream *s)
     }
     free(s);
     return true;
+}
+
+void http2_stream_gone(struct http2_stream *s)
+{
+    struct request *r = s->request;
+
+    s->closed = true;
+    if (r == NULL)
+        return;
+    if (r->response.status == 0)
+        r->response.status = 499;
+    // The next HEADERS may stand in the same buffer, and is not to count this one.
+    limit_conn_leave(r);
+    ring_cancel(&s->http2->conn->worker->ring, &r->fetch);
 }
 
 void http2_stream_reset(struct http2_stream *s, uint32_t code)
@@ -222,22 +226,6 @@ static void timer_fired(struct timer *t)
     conn_leave(c);
 }
 
-// As over HTTP/1: an error line is there before its answer.
-static void wait_for_log(struct conn *c)
-{
-    uint64_t ticket = log_writers_error_ticket(c->worker);
-
-    if (log_writers_errors_written(c->worker, ticket))
-        return;
-    c->log_ticket = ticket;
-    if (c->awaits_log)
-        return;
-    c->awaits_log = true;
-    list_remove(&c->idle_node);
-    list_append(&c->worker->log_waiters, &c->idle_node);
-    conn_deadline(c, LOG_WAIT_MS);
-}
-
 static void respond(struct request *r)
 {
     struct http2_stream *s = r->stream;
@@ -245,8 +233,9 @@ static void respond(struct request *r)
 
     if (s->closed || http2_is_over(h->conn))
         return;
+    // Frames of all streams wait then (http2_send).
     if (r->logged)
-        wait_for_log(h->conn);
+        conn_wait_for_log(h->conn);
     s->responded = true;
     s->started_ms = clock_mono_ms();
     if (http2_head_submit(s) != 0) {

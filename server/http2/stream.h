@@ -66,7 +66,9 @@ enum stream_wait {
 must_check struct http2_stream *http2_stream_new(struct http2 *h, int32_t id);
 // The head is complete.
 void http2_stream_begin(struct http2_stream *s);
-// Ends what can be ended: true when it is gone.
+// There will be no more frames of it: what its request still has under way is cancelled.
+void http2_stream_gone(struct http2_stream *s);
+// Ends what can be ended: true when it is freed.
 bool http2_stream_release(struct http2_stream *s);
 // Ends it with RST_STREAM.
 void http2_stream_reset(struct http2_stream *s, uint32_t code);

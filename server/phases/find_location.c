@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Chooses the location and applies what it says about the connection.
-#include "lib/base/clock.h"
 #include "server/conn/conn.h"
 #include "server/config/location_set.h"
 #include "server/phases/phases.h"
@@ -22,12 +21,10 @@ static void take_match(struct request *r, const struct location_match *found)
 static void limit_keep_alive(struct request *r)
 {
     const struct location_conf *l = r->location;
-    const struct conn *c = r->conn;
 
     if (!r->keep_alive)
         return;
-    if (l->keepalive_timeout == 0 || c->requests >= (uint64_t)l->keepalive_requests ||
-        clock_mono_ms() - c->start_ms > (uint64_t)l->keepalive_time)
+    if (conn_is_spent(r->conn, l))
         r->keep_alive = false;
     else if (l->keepalive_disable != 0 && keepalive_disabled_for(r, l->keepalive_disable))
         r->keep_alive = false;

@@ -73,8 +73,7 @@ struct request *request_new(struct conn *c, const struct request_owner *owner)
 {
     struct worker *w = c->worker;
     struct request *r = request_take(w);
-    const struct server_conf *server =
-        c->tls_server != NULL ? c->tls_server : c->listen->names.fallback;
+    const struct server_conf *server = conn_server(c);
 
     if (r == NULL)
         return NULL;
