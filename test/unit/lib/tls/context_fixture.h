@@ -7,6 +7,7 @@
 
 #include "test/unit/lib/tls/handshake_fixture.h"
 #include "test/unit/lib/tls/identity_fixture.h"
+#include "test/unit/lib/tls/rsa_key.h"
 
 static struct identity ca, ec, rsa;
 static struct tls_pair pairs[2];
@@ -17,7 +18,7 @@ static inline void context_init(void)
 {
     ca = make_identity("authority", EVP_EC_gen("P-256"), NULL, 30);
     ec = make_identity("ec.test", EVP_EC_gen("P-256"), &ca, 30);
-    rsa = make_identity("rsa.test", EVP_RSA_gen(2048), &ca, 30);
+    rsa = make_identity("rsa.test", rsa_key(), &ca, 30);
     pairs[0] = (struct tls_pair){ec.certificate, ec.private_key};
     pairs[1] = (struct tls_pair){rsa.certificate, rsa.private_key};
     cr_assert_not_null(mkdtemp(directory));

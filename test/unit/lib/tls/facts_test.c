@@ -233,7 +233,7 @@ Test(facts, a_fingerprint_is_sha1_in_lower_case)
 Test(facts, what_does_not_verify_is_told_with_the_reason)
 {
     struct identity stranger = make_identity("stranger", EVP_EC_gen("P-256"), NULL, 30);
-    struct identity late = make_identity("late", EVP_RSA_gen(2048), &ca, -3);
+    struct identity late = make_identity("late", rsa_key(), &ca, -3);
 
     meet_as(&stranger);
     const char *verify = fact(TLS_FACT_client_verify);

@@ -8,6 +8,7 @@
 
 #include "lib/tls/stapling.h"
 #include "test/unit/lib/tls/responder_fixture.h"
+#include "test/unit/lib/tls/rsa_key.h"
 #include "test/unit/lib/tls/stapling_fixture.h"
 
 static struct pair ca, leaf, stranger;
@@ -479,7 +480,7 @@ Test(stapling, check_looks_at_the_chain_of_the_right_certificate)
     struct pair rsa = pki_make("rsa", 6, &stranger, "http://127.0.0.1/");
 
     EVP_PKEY_free(rsa.key);
-    rsa.key = EVP_RSA_gen(2048);
+    rsa.key = rsa_key();
     X509_set_pubkey(rsa.x509, rsa.key);
     X509_sign(rsa.x509, stranger.key, EVP_sha256());
     cr_assert(SSL_CTX_use_certificate(context.ssl_ctx, rsa.x509));

@@ -10,6 +10,7 @@
 #include "server/worker.h"
 #include "test/unit/server/directives/load_fixture.h"
 #include "test/unit/lib/tls/handshake_fixture.h"
+#include "test/unit/lib/tls/rsa_key.h"
 #include "test/unit/server/tls/files_fixture.h"
 
 static struct identity a, b, rsa;
@@ -34,7 +35,7 @@ static void init(void)
     folder_make();
     a = make_identity("a", EVP_EC_gen("P-256"), NULL, 30);
     b = make_identity("b", EVP_EC_gen("P-256"), NULL, 30);
-    rsa = make_identity("rsa", EVP_RSA_gen(2048), NULL, 30);
+    rsa = make_identity("rsa", rsa_key(), NULL, 30);
     folder_write_pair("a.test", &a);
     folder_write_pair("b.test", &b);
     worker = calloc(1, (sizeof(*worker) + 63) / 64 * 64);

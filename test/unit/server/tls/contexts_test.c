@@ -5,6 +5,7 @@
 
 #include "server/conn/conn_tls.h"
 #include "server/tls/cache_zones.h"
+#include "test/unit/lib/tls/rsa_key.h"
 #include "test/unit/server/directives/load_fixture.h"
 #include "test/unit/server/tls/files_fixture.h"
 
@@ -17,7 +18,7 @@ static void init(void)
 {
     folder_make();
     ec = make_identity("ec", EVP_EC_gen("P-256"), NULL, 30);
-    rsa = make_identity("rsa", EVP_RSA_gen(2048), NULL, 30);
+    rsa = make_identity("rsa", rsa_key(), NULL, 30);
     folder_write_pair("ec", &ec);
     folder_write_pair("rsa", &rsa);
 }
