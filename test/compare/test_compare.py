@@ -84,7 +84,7 @@ class Pair:
         self.servers = [millrace.Server(text, files=FILES, binary=binary)
                         for binary in (NGINX, millrace.BINARY)]
         for server in self.servers:
-            for path in (server.prefix / "html").rglob("*"):
+            for path in server.prefix.rglob("*"):
                 os.utime(path, (STAMP, STAMP))
             server.start()
 
