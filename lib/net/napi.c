@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two questions over generic netlink, each a message with one attribute: which number the family
-// "netdev" has (nlctrl, CTRL_CMD_GETFAMILY), and which interface has this NAPI id.
+// Three questions over generic netlink: which number the family "netdev" has (nlctrl,
+// CTRL_CMD_GETFAMILY), which interface has this NAPI id, and which ids there are. The last is a
+// dump, without an attribute and with many answers.
 #include "lib/net/napi.h"
 
 #include <errno.h>
@@ -32,30 +33,45 @@ struct attributes {
     size_t n;
 };
 
+static int put(struct napi_lookup *n, struct question *q, size_t size)
+{
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+
+    q->head.nlmsg_seq = ++n->sequence;
+    q->head.nlmsg_len = (uint32_t)(NLMSG_LENGTH(GENL_HDRLEN) + size);
+    ssize_t sent = sendto(n->fd, q, q->head.nlmsg_len, 0, (struct sockaddr *)&kernel,
+                          sizeof(kernel));
+    return sent == (ssize_t)q->head.nlmsg_len ? 0 : sent < 0 ? -errno : -EIO;
+}
+
 static int ask(struct napi_lookup *n, uint16_t family, uint8_t command, uint16_t type,
                const void *value, size_t size)
 {
-    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     struct question q = {
-        .head = {.nlmsg_type = family, .nlmsg_flags = NLM_F_REQUEST, .nlmsg_seq = ++n->sequence},
+        .head = {.nlmsg_type = family, .nlmsg_flags = NLM_F_REQUEST},
         .generic = {.cmd = command, .version = 1},
         .attribute = {.nla_type = type, .nla_len = (uint16_t)(NLA_HDRLEN + size)},
     };
 
     memcpy(q.value, value, size);
-    q.head.nlmsg_len = (uint32_t)(NLMSG_LENGTH(GENL_HDRLEN) + NLA_HDRLEN + NLA_ALIGN(size));
-    ssize_t sent = sendto(n->fd, &q, q.head.nlmsg_len, 0, (struct sockaddr *)&kernel,
-                          sizeof(kernel));
-    return sent == (ssize_t)q.head.nlmsg_len ? 0 : sent < 0 ? -errno : -EIO;
+    return put(n, &q, NLA_HDRLEN + NLA_ALIGN(size));
+}
+
+static int ask_for_all(struct napi_lookup *n)
+{
+    struct question q = {
+        .head = {.nlmsg_type = n->family, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+        .generic = {.cmd = NETDEV_COMMAND_NAPI_GET, .version = 1},
+    };
+
+    return put(n, &q, 0);
 }
 
 // 1: the answer is in `out`; 0: a message of something else; or -errno.
-static int take(const struct napi_lookup *n, uint16_t family, const char *bytes, size_t size,
+static int take(const struct napi_lookup *n, uint16_t family, const struct nlmsghdr *h,
                 struct attributes *out)
 {
-    const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)bytes;
-
-    if (!NLMSG_OK(h, size) || h->nlmsg_seq != n->sequence)
+    if (h->nlmsg_seq != n->sequence)
         return 0;
     if (h->nlmsg_type == NLMSG_ERROR) {
         const struct nlmsgerr *e = NLMSG_DATA(h);
@@ -71,10 +87,9 @@ static int take(const struct napi_lookup *n, uint16_t family, const char *bytes,
     return 1;
 }
 
-// The kernel has answered by the time that the question was sent: there is nothing to wait for. An
-// answer to a question before, which was given up, is passed over.
-static int answer(const struct napi_lookup *n, uint16_t family, char *bytes, size_t size,
-                  struct attributes *out)
+// What the kernel has said, in bytes, or -errno. It has answered by the time that the question was
+// sent: there is nothing to wait for.
+static ssize_t hear(const struct napi_lookup *n, char *bytes, size_t size)
 {
     for (;;) {
         struct sockaddr_nl from = {.nl_pid = 1};
@@ -86,9 +101,22 @@ static int answer(const struct napi_lookup *n, uint16_t family, char *bytes, siz
             continue;
         if (got < 0)
             return errno == EAGAIN ? -EIO : -errno;
-        if (from.nl_pid != 0)
-            continue;
-        int rc = take(n, family, bytes, (size_t)got, out);
+        if (from.nl_pid == 0)
+            return got;
+    }
+}
+
+// An answer to a question before, which was given up, is passed over.
+static int answer(const struct napi_lookup *n, uint16_t family, char *bytes, size_t size,
+                  struct attributes *out)
+{
+    for (;;) {
+        ssize_t got = hear(n, bytes, size);
+
+        if (got < 0)
+            return (int)got;
+        const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)bytes;
+        int rc = NLMSG_OK(h, (size_t)got) ? take(n, family, h, out) : 0;
         if (rc != 0)
             return rc > 0 ? 0 : rc;
     }
@@ -192,11 +220,22 @@ void napi_lookup_close(struct napi_lookup *n)
     *n = (struct napi_lookup){.fd = -1};
 }
 
+static bool find_link(struct attributes a, int *link)
+{
+    uint32_t index;
+
+    if (!find_number(a, NETDEV_ATTRIBUTE_NAPI_IFINDEX, &index, sizeof(index)) || index == 0 ||
+        index > INT32_MAX)
+        return false;
+    *link = (int)index;
+    return true;
+}
+
 int napi_lookup_link(struct napi_lookup *n, uint32_t napi_id)
 {
     _Alignas(struct nlmsghdr) char bytes[4096];
     struct attributes a;
-    uint32_t index;
+    int link;
     int rc = ask(n, n->family, NETDEV_COMMAND_NAPI_GET, NETDEV_ATTRIBUTE_NAPI_ID, &napi_id,
                  sizeof(napi_id));
 
@@ -205,8 +244,35 @@ int napi_lookup_link(struct napi_lookup *n, uint32_t napi_id)
     if (rc != 0)
         return rc;
     // Of an interface that has gone down the answer is empty.
-    if (!find_number(a, NETDEV_ATTRIBUTE_NAPI_IFINDEX, &index, sizeof(index)) || index == 0 ||
-        index > INT32_MAX)
-        return -ENOENT;
-    return (int)index;
+    return find_link(a, &link) ? link : -ENOENT;
+}
+
+int napi_lookup_all(struct napi_lookup *n,
+                    void (*found)(uint32_t napi_id, int ifindex, void *ctx), void *ctx)
+{
+    _Alignas(struct nlmsghdr) char bytes[32768]; // the kernel fills no more at a time
+    int rc = ask_for_all(n);
+
+    while (rc == 0) {
+        ssize_t got = hear(n, bytes, sizeof(bytes));
+        if (got < 0)
+            return (int)got;
+        const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)bytes;
+        size_t left = (size_t)got;
+        for (; rc == 0 && NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+            struct attributes a;
+            uint32_t id;
+            int link, taken;
+
+            if (h->nlmsg_type == NLMSG_DONE && h->nlmsg_seq == n->sequence)
+                return 0;
+            taken = take(n, n->family, h, &a);
+            if (taken < 0)
+                rc = taken;
+            else if (taken > 0 && find_link(a, &link) &&
+                     find_number(a, NETDEV_ATTRIBUTE_NAPI_ID, &id, sizeof(id)))
+                found(id, link, ctx);
+        }
+    }
+    return rc;
 }

@@ -22,17 +22,35 @@
 #define WAKE 1
 #define STOP (1ull << 32) // an eventfd adds up: from here on somebody wants the thread to end
 
+static int node_of_link(const struct locality *l, int index)
+{
+    const struct machine_link *link = machine_link(&l->machine, index);
+
+    return link == NULL ? NAPI_LEARN : link->node >= 0 ? link->node : NAPI_UNKNOWN;
+}
+
 static int ask_kernel(uint32_t id, void *ctx)
 {
     struct locality *l = ctx;
-    const struct machine_link *link;
-    int index;
+    int index = l->lookup.fd >= 0 ? napi_lookup_link(&l->lookup, id) : -EOPNOTSUPP;
 
-    if (l->lookup.fd < 0)
-        return NAPI_LEARN;
-    index = napi_lookup_link(&l->lookup, id);
-    link = index > 0 ? machine_link(&l->machine, index) : NULL;
-    return link == NULL ? NAPI_LEARN : link->node >= 0 ? link->node : NAPI_UNKNOWN;
+    return index > 0 ? node_of_link(l, index) : NAPI_LEARN;
+}
+
+static void note_queue(uint32_t id, int index, void *ctx)
+{
+    struct locality *l = ctx;
+
+    napi_map_set(&l->napi, id, node_of_link(l, index));
+}
+
+// All at once, so that not even the first connection of a queue is guessed at.
+static void note_queues(struct locality *l)
+{
+    int rc = l->lookup.fd >= 0 ? napi_lookup_all(&l->lookup, note_queue, l) : 0;
+
+    if (rc != 0)
+        log_notice(-rc, "queues of interfaces are looked up one by one");
 }
 
 // Workers read a snapshot for less than a microsecond; the one before the last is gone for longer
@@ -62,6 +80,7 @@ static void links_changed(struct locality *l)
         log_alert(-rc, "reading the network interfaces failed");
     members_set(&l->members, &l->machine);
     napi_map_forget(&l->napi);
+    note_queues(l);
     l->egress_due = l->egress != NULL;
 }
 
@@ -148,6 +167,7 @@ static void open_watches(struct locality *l)
 {
     if (napi_lookup_open(&l->lookup) != 0)
         l->lookup.fd = -1;
+    note_queues(l);
     l->link_fd = link_watch_open();
     if (l->link_fd < 0)
         log_alert(-l->link_fd, "changes of network interfaces cannot be followed");

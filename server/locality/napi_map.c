@@ -72,6 +72,15 @@ int napi_map_node(struct napi_map *map, uint32_t id, int cpu_node, bool *ask)
     return node != NAPI_UNKNOWN ? node : cpu_node;
 }
 
+void napi_map_set(struct napi_map *map, uint32_t id, int node)
+{
+    bool fresh;
+    struct napi_slot *s = id != 0 ? slot_of(map, id, &fresh) : NULL;
+
+    if (s != NULL)
+        atomic_store_explicit(&s->answer, ANSWER_OF(node), memory_order_release);
+}
+
 void napi_map_answer(struct napi_map *map, int (*ask)(uint32_t id, void *ctx), void *ctx)
 {
     if (!atomic_exchange(&map->waiting, false))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From NAPI ids to nodes, for all workers of a silo. What an id means is asked of the kernel on
-// another thread; until it has answered, and on kernels that cannot be asked, the node is learned:
+// From NAPI ids to nodes, for all workers of a silo. What the ids mean is asked of the kernel before
+// connections come, and of one that is new, on another thread. Until that has answered, and on
+// kernels that cannot be asked, the node is learned:
 // a queue's interrupts are mostly handled on the node of its interface, so the node of the CPUs
 // that its packets were processed on is believed by majority.
 #pragma once
@@ -32,6 +33,8 @@ struct napi_map {
 // thread.
 int napi_map_node(struct napi_map *map, uint32_t id, int cpu_node, bool *ask);
 
+// The kernel has said of an id, unasked, that its node is this or NAPI_UNKNOWN.
+void napi_map_set(struct napi_map *map, uint32_t id, int node);
 // For the other thread: calls `ask` for each id that waits for an answer, which is a node,
 // NAPI_UNKNOWN or NAPI_LEARN.
 void napi_map_answer(struct napi_map *map, int (*ask)(uint32_t id, void *ctx), void *ctx);

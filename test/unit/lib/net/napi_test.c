@@ -94,6 +94,42 @@ static bool set_offload(const char *name, uint32_t command, bool on)
     return ok;
 }
 
+struct wanted {
+    uint32_t id;
+    int link; // 0: was not told
+    unsigned told;
+};
+
+static void told(uint32_t id, int index, void *ctx)
+{
+    struct wanted *w = ctx;
+
+    w->told++;
+    if (id == w->id)
+        w->link = index;
+}
+
+static struct wanted find_among_all(uint32_t id)
+{
+    struct wanted w = {.id = id};
+
+    cr_expect_eq(napi_lookup_all(&n, told, &w), 0);
+    return w;
+}
+
+// More than go into one message where there are many queues; the socket is of use afterwards.
+Test(napi, all_can_be_told)
+{
+    struct wanted w = {.id = 0};
+
+    open_or_skip();
+    unsigned first = find_among_all(0).told;
+    cr_expect_eq(find_among_all(0).told, first);
+    cr_expect_eq(napi_lookup_link(&n, UINT32_MAX), -ENOENT);
+    napi_lookup_close(&n);
+    cr_expect_eq(napi_lookup_all(&n, told, &w), -EBADF);
+}
+
 static struct sockaddr_in there(void)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(4433)};
@@ -177,7 +213,9 @@ Test(napi, a_connection_over_a_veth_is_found_at_its_interface, .timeout = 30)
     cr_assert_eq(napi_lookup_open(&n), 0);
     cr_expect_eq(napi_lookup_link(&n, id), (int)if_nametoindex("v1"));
     cr_expect_eq(napi_lookup_link(&n, id), (int)if_nametoindex("v1"));
+    cr_expect_eq(find_among_all(id).link, (int)if_nametoindex("v1"));
     cr_expect_eq(system("ip link set v1 down"), 0);
+    cr_expect_eq(find_among_all(id).link, 0);
     cr_expect_eq(napi_lookup_link(&n, id), -ENOENT, "ids end when the interface goes down");
     napi_lookup_close(&n);
     cr_expect_eq(write(to[1], "x", 1), 1);

@@ -45,6 +45,27 @@ Test(napi_map, no_id_is_the_cpu_s_node, .init = setup, .fini = teardown)
     cr_assert_eq(napi_map_node(map, 0, -1, &ask), -1);
 }
 
+Test(napi_map, what_is_told_beforehand_is_not_asked, .init = setup, .fini = teardown)
+{
+    bool ask = true;
+
+    napi_map_set(map, 8191, 1);
+    napi_map_set(map, 8192, NAPI_UNKNOWN);
+    napi_map_set(map, 0, 1);
+    cr_assert_eq(napi_map_node(map, 8191, 0, &ask), 1);
+    cr_assert(!ask);
+    cr_assert_eq(napi_map_node(map, 8192, 0, &ask), 0, "the CPU's");
+    cr_assert(!ask);
+    cr_assert_eq(napi_map_node(map, 0, 0, &ask), 0);
+    napi_map_answer(map, answer, NULL);
+    cr_assert_eq(asked, 0);
+    napi_map_forget(map);
+    napi_map_set(map, 8191, 0);
+    napi_map_answer(map, answer, NULL);
+    cr_assert_eq(asked, 1, "of the other alone");
+    cr_assert_eq(node_of(8191, 1), 0);
+}
+
 Test(napi_map, a_new_id_asks_once_and_is_learned_meanwhile, .init = setup, .fini = teardown)
 {
     bool ask = false;
