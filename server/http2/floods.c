@@ -33,8 +33,8 @@ static const struct {
     [HTTP2_FLOOD_PING] = {BUCKET_CONTROL, true, "too many PING frames"},
     [HTTP2_FLOOD_PRIORITY] = {BUCKET_CONTROL, false, "too many PRIORITY frames"},
     [HTTP2_FLOOD_WINDOW] = {BUCKET_CONTROL, true, "too many small WINDOW_UPDATE frames"},
+    [HTTP2_FLOOD_UNKNOWN] = {BUCKET_CONTROL, true, "too many frames of unknown types"},
     [HTTP2_FLOOD_EMPTY] = {BUCKET_EMPTY, false, "too many empty frames"},
-    [HTTP2_FLOOD_IGNORED] = {BUCKET_EMPTY, false, "too many frames that are ignored"},
 };
 
 static uint64_t bounded(int64_t value, int64_t most)

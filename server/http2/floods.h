@@ -13,19 +13,19 @@
 //                      was loading, 100 at most with 128 streams at once. Opening streams before
 //                      our SETTINGS are read (h2load -m 200) costs one reset for each above 128.
 //                      Attacks run at thousands a second.
-//   control=1000       SETTINGS, PING, PRIORITY, PRIORITY_UPDATE, and WINDOW_UPDATE that opens less
-//                      than FLOOD_WINDOW_LEAST. Clients send SETTINGS once or twice, reprioritise
-//                      a stream a few times in its life, and PING every few seconds. Two kinds
-//                      of honest clients send more, and in step with what they are sent: those that
-//                      measure the path with a PING for each read (gRPC), and those that give
-//                      back the window of each small response at once. DATA that was sent pays
-//                      for these, one for each FLOOD_PAYS bytes. A window that is opened by more
-//                      than the least is not counted: browsers open one for each stream, and
-//                      h2load -m 100 by 32 KiB and more.
+//   control=1000       SETTINGS, PING, PRIORITY, PRIORITY_UPDATE, frames of a type that we do not
+//                      know, and WINDOW_UPDATE that opens less than FLOOD_WINDOW_LEAST. Clients
+//                      send SETTINGS once or twice, reprioritise a stream a few times in its life,
+//                      and PING every few seconds; some put a frame of a reserved type before
+//                      others, to see that it is ignored. Two kinds of honest clients send more,
+//                      and in step with what they are sent: those that measure the path with a
+//                      PING for each read (gRPC), and those that give back the window of each small
+//                      response at once. DATA that was sent pays for these, one for each FLOOD_PAYS
+//                      bytes. A window that is opened by more than the least is not counted:
+//                      browsers open one for each stream, and h2load -m 100 by 32 KiB and more.
 //   empty=100          DATA, HEADERS or CONTINUATION without payload that end nothing. Honest
 //                      clients send none: an empty DATA frame with END_STREAM is how a body ends,
-//                      and does not count. With them, receive buffers full of what is ignored: a
-//                      few come when an upload is reset that is on its way, 16 for 64 KiB.
+//                      and does not count.
 //   continuations=8    of one header block. With frames of 16 KiB that is 144 KiB of
 //                      fields, more than large_client_header_buffers allows (32 KiB).
 #pragma once
@@ -37,22 +37,22 @@
 enum http2_flood {
     HTTP2_FLOOD_RESET,    // RST_STREAM that came
     HTTP2_FLOOD_PROVOKED, // RST_STREAM that we had to send; the same bucket
-    HTTP2_FLOOD_SETTINGS, // down to WINDOW of one bucket: control
+    HTTP2_FLOOD_SETTINGS, // down to UNKNOWN of one bucket: control
     HTTP2_FLOOD_PING,
     HTTP2_FLOOD_PRIORITY, // PRIORITY and PRIORITY_UPDATE
     HTTP2_FLOOD_WINDOW,   // WINDOW_UPDATE that opens less than FLOOD_WINDOW_LEAST
+    HTTP2_FLOOD_UNKNOWN,  // a frame of a type that we do not know
     HTTP2_FLOOD_EMPTY,
-    HTTP2_FLOOD_IGNORED,  // a received buffer in which nghttp2 found nothing to call back for
 };
 
 #define FLOOD_WINDOW_LEAST 1024 // bytes; a smaller increment is counted
-#define FLOOD_PAYS 1024         // bytes of DATA sent that pay for one PING or WINDOW_UPDATE
+#define FLOOD_PAYS 1024         // bytes of DATA sent that pay for one frame that floods.c says so of
 
 // All zero at the start of a connection.
 struct http2_floods {
     uint64_t level[3];      // of reset, control, empty: events times the interval in ms
     uint64_t last_ms;       // when the levels were true
-    uint32_t credit;        // PINGs and WINDOW_UPDATEs that DATA has paid for, see below
+    uint32_t credit;        // frames that DATA has paid for, see below
     uint32_t sent;          // bytes towards the next
     uint32_t continuations; // of the header block that is coming
 };

@@ -69,7 +69,9 @@ static nghttp2_option *options(struct worker *w)
     // A malformed request is answered as nginx answers it (head_in.c).
     nghttp2_option_set_no_http_messaging(made, 1);
     nghttp2_option_set_server_fallback_rfc7540_priorities(made, 1);
-    nghttp2_option_set_user_recv_extension_type(made, NGHTTP2_PRIORITY_UPDATE);
+    // PRIORITY_UPDATE is read, the others are counted.
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+        nghttp2_option_set_user_recv_extension_type(made, (uint8_t)type);
     // What there may be too many of is counted by us (floods.h), and answered with GOAWAY.
     nghttp2_option_set_max_continuations(made, SIZE_MAX);
     nghttp2_option_set_stream_reset_rate_limit(made, UINT64_MAX, UINT64_MAX);
@@ -262,7 +264,7 @@ static void timed_out(struct conn *c)
 static void drain(struct conn *c)
 {
     struct http2 *h = c->http2;
-    int64_t grace = max_of((int64_t)DRAIN_IDLE_GRACE_MS, (int64_t)c->idle_min_ms);
+    int64_t grace = max_of((int64_t)DRAIN_IDLE_GRACE_MS, http2_location(h)->keepalive_min_timeout);
 
     if (http2_is_over(c) || h->goaway)
         return;

@@ -93,6 +93,8 @@ static int begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, voi
         count(h, HTTP2_FLOOD_RESET);
         break;
     default:
+        if (hd->type > NGHTTP2_CONTINUATION)
+            count(h, HTTP2_FLOOD_UNKNOWN);
         break;
     }
     bool bare = hd->length == 0 && (hd->flags & (NGHTTP2_FLAG_END_STREAM |

@@ -136,11 +136,16 @@ def window_updates(client, count):
     return frame(WINDOW_UPDATE, 0, 0, NUMBER.pack(1)) * count
 
 
+def unknown(client, count):
+    types = [n for n in range(CONTINUATION + 1, 256) if n != PRIORITY_UPDATE]
+    return b"".join(frame(types[n % len(types)], n % 256, n) for n in range(count))
+
+
 FLOODS = {"resets": (resets, 300), "PING": (pings, 1200), "SETTINGS": (settings, 1200),
           "empty DATA": (empty_data, 150),
           "CONTINUATION": (continuations, 12), "empty CONTINUATION": (empty_continuations, 12),
           "PRIORITY": (priorities, 1200), "PRIORITY_UPDATE": (priority_updates, 1200),
-          "WINDOW_UPDATE": (window_updates, 1200)}
+          "WINDOW_UPDATE": (window_updates, 1200), "unknown": (unknown, 1200)}
 
 
 @OURS
@@ -179,7 +184,7 @@ def test_resets_that_the_server_is_made_to_send(site):
 @OURS
 @pytest.mark.parametrize("name,under,over", [
     ("resets", 15, 40), ("PING", 20, 60), ("SETTINGS", 20, 60), ("empty DATA", 8, 20),
-    ("CONTINUATION", 3, 6), ("PRIORITY_UPDATE", 20, 60)])
+    ("CONTINUATION", 3, 6), ("PRIORITY_UPDATE", 20, 60), ("unknown", 20, 60)])
 def test_limits_can_be_set(site, name, under, over):
     build = FLOODS[name][0]
     with unharmed(site, site.ports[2]):
@@ -206,7 +211,7 @@ def test_limits_are_for_an_interval(site):
 
 @OURS
 @pytest.mark.parametrize("name,count", [("resets", 150), ("PING", 500), ("SETTINGS", 400),
-                                        ("empty DATA", 50), ("PRIORITY", 90)])
+                                        ("empty DATA", 50), ("PRIORITY", 90), ("unknown", 900)])
 def test_what_a_busy_client_does_is_no_flood(site, name, count):
     with H2Client(site.port) as client:
         client.send(FLOODS[name][0](client, count))

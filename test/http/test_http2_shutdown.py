@@ -89,6 +89,20 @@ def test_quit_lets_idle_connections_go(launch):
     assert server.wait_exit() == 0
 
 
+@pytest.mark.millrace_only
+def test_keepalive_min_timeout_gives_idle_connections_longer(launch):
+    """nginx 1.27.4 and later; the machine's is older."""
+    http = HTTP.replace("server {", "keepalive_min_timeout 3s; server {", 1)
+    server = launch(http=http, files=FILES)
+    with H2Client(server.port) as client:
+        assert client.request("/f.txt").body == b"file"
+        server.signal(signal.SIGQUIT)
+        time.sleep(1.5)
+        assert not client.goaways and client.request("/f.txt").body == b"file"
+        assert client.end() == NO_ERROR
+    assert server.wait_exit(10) == 0
+
+
 def test_requests_after_the_last_goaway_are_not_served(launch):
     """They are above its number, so that they may be sent again elsewhere."""
     server = launch(http=HTTP, files=FILES)

@@ -32,8 +32,8 @@ Test(floods, a_burst_of_the_limit_and_not_one_more)
         {HTTP2_FLOOD_PING, 1000, "too many PING frames"},
         {HTTP2_FLOOD_PRIORITY, 1000, "too many PRIORITY frames"},
         {HTTP2_FLOOD_WINDOW, 1000, "too many small WINDOW_UPDATE frames"},
+        {HTTP2_FLOOD_UNKNOWN, 1000, "too many frames of unknown types"},
         {HTTP2_FLOOD_EMPTY, 100, "too many empty frames"},
-        {HTTP2_FLOOD_IGNORED, 100, "too many frames that are ignored"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct http2_floods f = {0};
@@ -168,7 +168,7 @@ Test(floods, data_that_was_sent_pays_for_nothing_else)
 {
     static const enum http2_flood kinds[] = {HTTP2_FLOOD_RESET, HTTP2_FLOOD_PROVOKED,
                                              HTTP2_FLOOD_SETTINGS, HTTP2_FLOOD_PRIORITY,
-                                             HTTP2_FLOOD_EMPTY, HTTP2_FLOOD_IGNORED};
+                                             HTTP2_FLOOD_EMPTY};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         struct http2_floods f = {0};
         http2_floods_sent(&f, &defaults, UINT64_MAX);
