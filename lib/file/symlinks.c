@@ -21,9 +21,12 @@ static void enter(struct file_lookup *l, int fd)
     l->dir_fd = fd;
 }
 
-// Owner and kind of what was just opened. The inode is in memory then, so this does not wait.
+// Owner and kind of what was just opened, or why it was not. The inode is in memory then, so this
+// does not wait.
 static int look(int fd, struct stat *st)
 {
+    if (fd < 0)
+        return -fd;
     if (sys->fstat(fd, st) == 0)
         return 0;
     int err = errno;
@@ -124,10 +127,8 @@ bool file_step_parent(struct file_lookup *l, int res)
 bool file_step_component(struct file_lookup *l, int res)
 {
     struct stat st;
-
-    if (res < 0)
-        return file_fail(l, -res);
     int err = look(res, &st);
+
     if (err != 0)
         return file_fail(l, err);
     if (S_ISDIR(st.st_mode)) {
@@ -158,9 +159,8 @@ static int target_owner(struct file_lookup *l, int fd)
 
 bool file_step_component_target(struct file_lookup *l, int res)
 {
-    if (res < 0)
-        return file_fail(l, -res);
     int err = target_owner(l, res);
+
     if (err != 0)
         return file_fail(l, err);
     enter(l, res);
@@ -199,10 +199,8 @@ bool file_step_last(struct file_lookup *l, int res)
 bool file_step_last_link(struct file_lookup *l, int res)
 {
     struct stat st;
-
-    if (res < 0)
-        return file_fail(l, -res);
     int err = look(res, &st);
+
     if (err != 0)
         return file_fail(l, err);
     sys->close(res);
@@ -211,8 +209,7 @@ bool file_step_last_link(struct file_lookup *l, int res)
 
 bool file_step_last_target(struct file_lookup *l, int res)
 {
-    if (res < 0)
-        return file_fail(l, -res);
     int err = target_owner(l, res);
+
     return err == 0 ? file_give(l, res) : file_fail(l, err);
 }

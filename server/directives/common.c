@@ -44,6 +44,20 @@ int fail_parameter(struct conf_apply *ap, const struct conf_node *node, struct s
     return conf_fail(ap->error, node, 0, "invalid parameter \"%.*s\"", SV_ARG(value));
 }
 
+int read_words(struct conf_apply *ap, const struct conf_node *node, word_reader *read, void *out,
+               bool *off)
+{
+    *off = false;
+    for (unsigned i = 1; i < node->argc; i++) {
+        if (sv_eq(node->argv[i], SV("off")))
+            *off = true;
+        else if (!read(node->argv[i], out))
+            return conf_fail(ap->error, node, 0, "invalid \"%s\" parameter \"%s\"",
+                             node->argv[0].p, node->argv[i].p);
+    }
+    return 0;
+}
+
 int set_nothing(struct conf_apply *ap, const struct conf_directive *row,
                 const struct conf_node *node, void *field)
 {

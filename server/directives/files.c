@@ -162,15 +162,12 @@ static int set_try_files(struct conf_apply *ap, const struct conf_directive *row
     return rc != 0 ? rc : read_last_try(ap, node, node->argv[count], &l->try_files[count - 1]);
 }
 
-static bool read_cache_word(struct sv word, struct file_cache_policy *p, bool *off)
+static bool read_cache_word(struct sv word, void *out)
 {
+    struct file_cache_policy *p = out;
     struct sv rest;
     int64_t n;
 
-    if (sv_eq(word, SV("off"))) {
-        *off = true;
-        return true;
-    }
     if (take_prefix(word, "inactive=", &rest))
         return conf_sec(rest, &p->inactive_s) == 0;
     if (!take_prefix(word, "max=", &rest) || conf_number(rest, &n) != 0 || n == 0 || n > INT32_MAX)
@@ -184,7 +181,7 @@ static int set_open_file_cache(struct conf_apply *ap, const struct conf_directiv
 {
     const struct file_cache_policy **out = field;
     struct file_cache_policy *p = arena_new(ap->arena, struct file_cache_policy);
-    bool off = false;
+    bool off;
 
     (void)row;
     if (*out != CONF_UNSET_PTR)
@@ -192,14 +189,10 @@ static int set_open_file_cache(struct conf_apply *ap, const struct conf_directiv
     if (p == NULL)
         return -ENOMEM;
     p->inactive_s = 60;
-    for (unsigned i = 1; i < node->argc; i++) {
-        if (!read_cache_word(node->argv[i], p, &off))
-            return conf_fail(ap->error, node, 0, "invalid \"open_file_cache\" parameter \"%s\"",
-                             node->argv[i].p);
-    }
+    int rc = read_words(ap, node, read_cache_word, p, &off);
     *out = NULL;
-    if (off)
-        return 0;
+    if (rc != 0 || off)
+        return rc;
     if (p->max == 0)
         return conf_fail(ap->error, node, 0, "\"open_file_cache\" must have the \"max\" parameter");
     p->index = block_of(ap)->http->cache_count++;

@@ -291,25 +291,17 @@ static int set_access_log(struct conf_apply *ap, const struct conf_directive *ro
     return 0;
 }
 
-static bool read_path_cache_word(struct sv word, struct log_path_policy *p, bool *off)
+static bool read_path_cache_word(struct sv word, void *out)
 {
+    struct log_path_policy *p = out;
     struct sv text;
     int64_t n = 0;
+    bool max = take_prefix(word, "max=", &text);
 
-    if (sv_eq(word, SV("off"))) {
-        *off = true;
-        return true;
-    }
-    if (take_prefix(word, "max=", &text)) {
+    if (max || take_prefix(word, "min_uses=", &text)) {
         if (conf_number(text, &n) != 0 || n > INT32_MAX)
             return false;
-        p->max = (unsigned)n;
-        return true;
-    }
-    if (take_prefix(word, "min_uses=", &text)) {
-        if (conf_number(text, &n) != 0 || n > INT32_MAX)
-            return false;
-        p->min_uses = (unsigned)n;
+        *(max ? &p->max : &p->min_uses) = (unsigned)n;
         return true;
     }
     bool inactive = take_prefix(word, "inactive=", &text);
@@ -325,7 +317,7 @@ static int set_path_cache(struct conf_apply *ap, const struct conf_directive *ro
 {
     const struct log_path_policy **out = field;
     struct log_path_policy *p = arena_new(ap->arena, struct log_path_policy);
-    bool off = false;
+    bool off;
 
     (void)row;
     if (*out != CONF_UNSET_PTR)
@@ -333,15 +325,10 @@ static int set_path_cache(struct conf_apply *ap, const struct conf_directive *ro
     if (p == NULL)
         return -ENOMEM;
     *p = (struct log_path_policy){.inactive_ms = 10000, .valid_ms = 60000, .min_uses = 1};
-    for (unsigned i = 1; i < node->argc; i++) {
-        if (!read_path_cache_word(node->argv[i], p, &off))
-            return conf_fail(ap->error, node, 0,
-                             "invalid \"open_log_file_cache\" parameter \"%s\"",
-                             node->argv[i].p);
-    }
+    int rc = read_words(ap, node, read_path_cache_word, p, &off);
     *out = NULL;
-    if (off)
-        return 0;
+    if (rc != 0 || off)
+        return rc;
     if (p->max == 0)
         return conf_fail(ap->error, node, 0,
                          "\"open_log_file_cache\" must have \"max\" parameter");

@@ -29,6 +29,11 @@ enum {
 int fail_duplicate(struct conf_apply *ap, const struct conf_node *node);
 int fail_value(struct conf_apply *ap, const struct conf_node *node, struct sv value);
 int fail_parameter(struct conf_apply *ap, const struct conf_node *node, struct sv value);
+// What a word of a directive says goes to *out; false when it says nothing.
+typedef bool word_reader(struct sv word, void *out);
+// All words of a directive, one after the other; `off` among them goes to *off.
+int read_words(struct conf_apply *ap, const struct conf_node *node, word_reader *read, void *out,
+               bool *off);
 // A setter that does nothing, for directives whose only value is what we do anyway.
 conf_setter set_nothing;
 // A list of media types (struct strmap): text/html and those named.
