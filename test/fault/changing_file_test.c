@@ -6,27 +6,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/base/compiler.h"
+#include "test/fault/changing_file.h"
 #include "test/fault/faults.h"
-#include "test/fault/fixture.h"
-#include "test/fault/scenes.h"
-
-static char path[256];
-static off_t cut_to;
-
-// Runs on the worker's thread, before the call that it was ordered for.
-static void cut(void)
-{
-    if (truncate(path, cut_to) != 0)
-        perror("truncate");
-}
-
-static void vanish(void)
-{
-    unlink(path);
-}
 
 // The response ends `sent` bytes behind its head. Of what was cut off, the kernel may clear what is
 // still on its way to the client.
@@ -50,8 +33,6 @@ static void expect_cut(const char *scene, const struct fault *f, off_t to, size_
     bytes_free(&got);
     bytes_free(&expected);
 }
-
-#define TRUNCATED "file was truncated while it was being sent"
 
 Test(changing_file, truncated_before_sendfile, .timeout = 60)
 {
@@ -170,15 +151,6 @@ Test(changing_file, vanished_between_open_and_fstat_is_sent_whole, .timeout = 60
     fixture_stop();
 }
 
-static void replace(void)
-{
-    char fresh[256];
-
-    fixture_path("fresh", fresh, sizeof(fresh));
-    if (rename(fresh, path) != 0)
-        perror("rename");
-}
-
 // A live playlist: one response is of one version, and the next request gets the new one.
 Test(changing_file, replaced_by_rename_while_it_is_sent, .timeout = 60)
 {
@@ -192,12 +164,6 @@ Test(changing_file, replaced_by_rename_while_it_is_sent, .timeout = 60)
     cr_assert_eq(memcmp(got.p + got.n - 7, "\r\n\r\nnew", 7), 0);
     bytes_free(&got);
     fixture_stop();
-}
-
-static void grow(void)
-{
-    if (truncate(path, MEDIUM_SIZE * 2) != 0)
-        perror("truncate");
 }
 
 // The length that was promised holds.

@@ -95,11 +95,12 @@ void client_close(int fd)
     close(fd);
 }
 
-void client_reset(int fd)
+void client_leave(int fd, unsigned how)
 {
     struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
-    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+    if (how % 2 != 0)
+        cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
     close(fd);
 }
 

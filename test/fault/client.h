@@ -30,7 +30,7 @@ size_t client_drain(int fd);
 // Until there is something to read, or the end.
 void client_wait(int fd);
 void client_close(int fd);
-void client_reset(int fd); // a RST, whatever is pending
+void client_leave(int fd, unsigned how); // odd: with a RST, whatever is pending
 
 // One connection: sends, reads all, closes. The request says `Connection: close`. It speaks what
 // the fixture speaks; a handshake that the server ends is an answer without bytes.

@@ -5,7 +5,6 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
@@ -26,6 +25,7 @@
 #include "server/worker.h"
 #include "test/fault/certificate.h"
 #include "test/fault/faults.h"
+#include "test/unit/support/descriptors.h"
 
 #define SETTLE_MS 10000
 
@@ -58,18 +58,6 @@ uint64_t now_ms(void)
 void sleep_ms(unsigned ms)
 {
     usleep(ms * 1000);
-}
-
-static unsigned count_fds(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    cr_assert_not_null(d);
-    while (readdir(d) != NULL)
-        n++;
-    closedir(d);
-    return n;
 }
 
 void fixture_path(const char *name, char *out, size_t size)
@@ -324,4 +312,11 @@ void fixture_stop(void)
     nftw(f.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     if (__lsan_do_recoverable_leak_check != NULL)
         cr_assert_eq(__lsan_do_recoverable_leak_check(), 0);
+}
+
+void fixture_stop_well(void)
+{
+    fixture_expect_log("[crit]", "", 0);
+    fixture_expect_log("[alert]", "", 0);
+    fixture_stop();
 }

@@ -47,6 +47,8 @@ int64_t fixture_accepted(void);
 void fixture_settle(void);
 // Settles, stops the worker, and expects that nothing of it is left.
 void fixture_stop(void);
+// The same, once the log is seen to hold nothing critical.
+void fixture_stop_well(void);
 
 uint64_t now_ms(void);
 void sleep_ms(unsigned ms);

@@ -69,8 +69,7 @@ Test(open, what_is_not_in_memory_is_opened_on_the_ring, .timeout = 60)
 {
     scenes_start(NULL);
     fault_order(&(struct fault){.calls = FAULT_OPENAT2, .err = EAGAIN});
-    for (size_t i = 0; i < scene_count; i++)
-        scene_play(&scenes[i]);
+    scenes_play(true);
     cr_assert_gt(faults_end(), 0);
     fixture_expect_log("[crit]", "", 0);
     fixture_stop();
@@ -84,10 +83,7 @@ Test(open, clients_that_leave_while_the_ring_opens, .timeout = 60)
     for (unsigned i = 0; i < 500; i++) {
         int fd = client_open();
         client_send(fd, scene_find(i % 3 == 0 ? "pipelined" : "small")->request);
-        if (i % 2 == 0)
-            client_reset(fd);
-        else
-            client_close(fd);
+        client_leave(fd, i + 1);
     }
     fixture_settle();
     cr_assert_gt(faults_end(), 0);

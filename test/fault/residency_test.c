@@ -4,8 +4,6 @@
 // without cachestat(2), pages that go between two looks, disks that fail.
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "lib/base/compiler.h"
 #include "test/fault/faults.h"
@@ -17,12 +15,9 @@ static void play_all_under(const struct fault *first, const struct fault *second
 {
     scenes_start(NULL);
     faults_order(first, second);
-    for (size_t i = 0; i < scene_count; i++)
-        scene_play(&scenes[i]);
+    scenes_play(true);
     cr_assert_gt(faults_end(), 0);
-    fixture_expect_log("[crit]", "", 0);
-    fixture_expect_log("[alert]", "", 0);
-    fixture_stop();
+    fixture_stop_well();
 }
 
 Test(residency, never_resident_is_fetched_by_the_ring, .timeout = 60)
@@ -90,21 +85,10 @@ Test(residency, misses_and_short_sends_together, .timeout = 60)
     play_all_under(&misses, &shorter);
 }
 
-// Truly cold: the pages are thrown out before each request.
 Test(residency, cold_files, .timeout = 60)
 {
-    static const char *const names[] = {"small", "medium", "big"};
-    char path[256];
-
     scenes_start(NULL);
-    for (unsigned i = 0; i < 30; i++) {
-        fixture_path(names[i % 3], path, sizeof(path));
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        cr_assert_eq(fdatasync(fd), 0);
-        cr_assert_eq(posix_fadvise(fd, i % 2 * 4096, 0, POSIX_FADV_DONTNEED), 0);
-        close(fd);
-        scene_play(scene_find(names[i % 3]));
-    }
+    scenes_play_cold();
     fixture_stop();
 }
 

@@ -2,9 +2,11 @@
 #include "test/fault/scenes.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/compiler.h"
 #include "server/bounds.h"
@@ -286,5 +288,20 @@ void scenes_play(bool big_too)
     for (size_t i = 0; i < scene_count; i++) {
         if (big_too || !scenes[i].big)
             scene_play(&scenes[i]);
+    }
+}
+
+void scenes_play_cold(void)
+{
+    static const char *const names[] = {"small", "medium", "big"};
+    char path[256];
+
+    for (unsigned i = 0; i < 30; i++) {
+        fixture_path(names[i % 3], path, sizeof(path));
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        cr_assert_eq(fdatasync(fd), 0);
+        cr_assert_eq(posix_fadvise(fd, i % 2 * 4096, 0, POSIX_FADV_DONTNEED), 0);
+        close(fd);
+        scene_play(scene_find(names[i % 3]));
     }
 }

@@ -40,6 +40,8 @@ struct bytes scene_expected(const struct scene *s);
 // Asks, and expects every byte, and with TLS a clean end.
 void scene_play(const struct scene *s);
 void scenes_play(bool big_too);
+// Truly cold: the pages of the file are thrown out before each request.
+void scenes_play_cold(void);
 
 // One response as it is to be: status line, headers, body. `type` may be NULL.
 struct answer {

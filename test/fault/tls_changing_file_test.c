@@ -6,44 +6,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/base/compiler.h"
+#include "test/fault/changing_file.h"
 #include "test/fault/faults.h"
-#include "test/fault/fixture.h"
-#include "test/fault/scenes.h"
-
-#define TRUNCATED "file was truncated while it was being sent"
-
-static char path[256];
-static off_t cut_to;
-
-// Runs on the worker's thread, before the call that it was ordered for.
-static void cut(void)
-{
-    if (truncate(path, cut_to) != 0)
-        perror("truncate");
-}
-
-static void vanish(void)
-{
-    unlink(path);
-}
-
-static void replace(void)
-{
-    char fresh[256];
-
-    fixture_path("fresh", fresh, sizeof(fresh));
-    if (rename(fresh, path) != 0)
-        perror("rename");
-}
-
-static void grow(void)
-{
-    if (truncate(path, MEDIUM_SIZE * 2) != 0)
-        perror("truncate");
-}
 
 #define WHATEVER ((size_t)-1)
 

@@ -178,14 +178,12 @@ int tls_client_alert(void)
 
 void tls_client_close(struct tls_client *c)
 {
-    SSL_free(c->ssl);
-    client_close(c->fd);
-    ERR_clear_error();
+    tls_client_leave(c, 0);
 }
 
-void tls_client_reset(struct tls_client *c)
+void tls_client_leave(struct tls_client *c, unsigned how)
 {
     SSL_free(c->ssl);
-    client_reset(c->fd);
+    client_leave(c->fd, how);
     ERR_clear_error();
 }

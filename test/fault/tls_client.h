@@ -41,4 +41,4 @@ int tls_client_alert(void);
 
 // Without a word.
 void tls_client_close(struct tls_client *c);
-void tls_client_reset(struct tls_client *c);
+void tls_client_leave(struct tls_client *c, unsigned how); // as client_leave()

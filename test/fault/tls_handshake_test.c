@@ -19,14 +19,6 @@
 #define LIMIT_MS 300
 #define LATE_MS 3000 // what a busy machine may add
 
-static void leave(struct tls_client *c, unsigned how)
-{
-    if (how % 2 == 0)
-        tls_client_close(c);
-    else
-        tls_client_reset(c);
-}
-
 static void end_well(int64_t failed)
 {
     fixture_settle();
@@ -81,7 +73,7 @@ static void vanish_at_every_byte(enum fixture_tls version, bool second)
     do {
         reach(&c, second);
         all = send_part(&c, i / 2);
-        leave(&c, i);
+        tls_client_leave(&c, i);
     } while (++i / 2 < all);
     end_well(i);
 }
@@ -116,7 +108,7 @@ Test(tls_handshake, vanishing_behind_the_handshake, .timeout = 100)
     for (unsigned i = 0; i < 200; i++) {
         reach_second_flight(&c);
         (void)send_part(&c, 1000);
-        leave(&c, i);
+        tls_client_leave(&c, i);
     }
     fixture_settle();
     cr_assert_leq(fixture_stats()->tls_handshakes + fixture_stats()->tls_failed, 200,

@@ -5,8 +5,6 @@
 // point.
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "lib/base/compiler.h"
 #include "server/process/stats.h"
@@ -15,13 +13,6 @@
 #include "test/fault/points.h"
 #include "test/fault/scenes.h"
 
-static void end_well(void)
-{
-    fixture_expect_log("[crit]", "", 0);
-    fixture_expect_log("[alert]", "", 0);
-    fixture_stop();
-}
-
 static void play_all_under(enum fixture_tls version, const struct fault *first,
                            const struct fault *second)
 {
@@ -29,7 +20,7 @@ static void play_all_under(enum fixture_tls version, const struct fault *first,
     faults_order(first, second);
     scenes_play(true);
     cr_assert_gt(faults_end(), 0);
-    end_well();
+    fixture_stop_well();
 }
 
 Test(tls_residency, never_resident_is_read_by_the_ring_1_2, .timeout = 60)
@@ -66,7 +57,7 @@ static void miss_at_every_read(enum fixture_tls version, int err)
 
     scenes_start_tls(version, NULL);
     points_miss(names, array_len(names), err);
-    end_well();
+    fixture_stop_well();
 }
 
 Test(tls_residency, misses_at_every_read_1_2, .timeout = 60)
@@ -96,7 +87,7 @@ Test(tls_residency, misses_of_every_second_read, .timeout = 60)
         scene_play(scene_find("big multipart"));
     }
     faults_end();
-    end_well();
+    fixture_stop_well();
 }
 
 // What the ring has read waits in its buffer while the socket is full.
@@ -127,25 +118,14 @@ Test(tls_residency, misses_and_small_chunks_together, .timeout = 60)
     fault_order(&(struct fault){.calls = FAULT_PREADV2, .err = EAGAIN});
     scenes_play(true);
     faults_end();
-    end_well();
+    fixture_stop_well();
 }
 
-// Truly cold: the pages are thrown out before each request.
 Test(tls_residency, cold_files, .timeout = 60)
 {
-    static const char *const names[] = {"small", "medium", "big"};
-    char path[256];
-
     scenes_start_tls(FIXTURE_TLS_1_3, NULL);
-    for (unsigned i = 0; i < 30; i++) {
-        fixture_path(names[i % 3], path, sizeof(path));
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        cr_assert_eq(fdatasync(fd), 0);
-        cr_assert_eq(posix_fadvise(fd, i % 2 * 4096, 0, POSIX_FADV_DONTNEED), 0);
-        close(fd);
-        scene_play(scene_find(names[i % 3]));
-    }
-    end_well();
+    scenes_play_cold();
+    fixture_stop_well();
 }
 
 // The nth read fails: what was read before comes, then an end that is seen to be none.

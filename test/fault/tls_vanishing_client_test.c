@@ -14,14 +14,6 @@
 #include "test/fault/scenes.h"
 #include "test/fault/tls_client.h"
 
-static void leave(struct tls_client *c, unsigned how)
-{
-    if (how % 2 == 0)
-        tls_client_close(c);
-    else
-        tls_client_reset(c);
-}
-
 // A reset may be seen before the client's last flight is: such a handshake counts as failed.
 static void serves_still(int64_t connections)
 {
@@ -55,7 +47,7 @@ static void leave_in_the_request(enum fixture_tls version)
         tls_client_open(&c, 0);
         seal(&c, scene_find("pipelined")->request, &bytes, &n);
         client_send_n(c.fd, bytes, i / 2);
-        leave(&c, i);
+        tls_client_leave(&c, i);
     } while (++i / 2 <= n);
     serves_still(i);
 }
@@ -120,7 +112,7 @@ static void leave_in_the_response(enum fixture_tls version, const char *scene)
         struct bytes got = client_read(c.fd, i);
         cr_assert_eq(got.n, i);
         bytes_free(&got);
-        leave(&c, i);
+        tls_client_leave(&c, i);
     }
     faults_end();
     serves_still(600);
@@ -151,7 +143,7 @@ static void leave_with_a_full_socket(enum fixture_tls version)
         tls_client_send(&c, scene_find(i % 3 == 0 ? "big multipart" : "big")->request);
         struct bytes got = client_read(c.fd, i * 997 % 50000);
         bytes_free(&got);
-        leave(&c, i);
+        tls_client_leave(&c, i);
     }
     serves_still(400);
 }
@@ -180,7 +172,7 @@ Test(tls_vanishing_client, while_the_ring_reads_the_file, .timeout = 100)
             struct bytes got = client_read(c.fd, i % 400);
             bytes_free(&got);
         }
-        leave(&c, i);
+        tls_client_leave(&c, i);
     }
     faults_end();
     serves_still(600);
@@ -235,6 +227,6 @@ Test(tls_vanishing_client, all_at_once, .timeout = 100)
     }
     sleep_ms(50);
     for (unsigned i = 0; i < 200; i++)
-        leave(&c[i], i);
+        tls_client_leave(&c[i], i);
     serves_still(200);
 }

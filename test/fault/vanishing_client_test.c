@@ -11,14 +11,6 @@
 #include "test/fault/fixture.h"
 #include "test/fault/scenes.h"
 
-static void leave(int fd, unsigned how)
-{
-    if (how % 2 == 0)
-        client_close(fd);
-    else
-        client_reset(fd);
-}
-
 static void serves_still(int64_t connections)
 {
     fixture_settle();
@@ -36,7 +28,7 @@ static int64_t leave_at_every_byte_of_the_request(const struct scene *s)
     for (size_t i = 0; i <= n * 2; i++) {
         int fd = client_open();
         client_send_n(fd, s->request, i / 2);
-        leave(fd, (unsigned)i);
+        client_leave(fd, (unsigned)i);
     }
     return (int64_t)n * 2 + 1;
 }
@@ -90,7 +82,7 @@ static int64_t leave_at_every_byte_of_the_response(const struct scene *s, size_t
         struct bytes got = client_read(fd, i);
         bytes_normalise(&got);
         cr_assert_eq(got.n, i);
-        leave(fd, (unsigned)i);
+        client_leave(fd, (unsigned)i);
         bytes_free(&got);
     }
     bytes_free(&expected);
@@ -125,7 +117,7 @@ Test(vanishing_client, in_a_large_response_with_a_full_socket, .timeout = 100)
         client_send(fd, scene_find(i % 3 == 0 ? "big multipart" : "big")->request);
         struct bytes got = client_read(fd, i * 997 % 50000);
         bytes_free(&got);
-        leave(fd, i);
+        client_leave(fd, i);
     }
     serves_still(600);
 }
@@ -142,7 +134,7 @@ Test(vanishing_client, while_the_ring_reads_the_file, .timeout = 100)
             struct bytes got = client_read(fd, i % 400);
             bytes_free(&got);
         }
-        leave(fd, i);
+        client_leave(fd, i);
     }
     faults_end();
     serves_still(1000);
@@ -159,7 +151,7 @@ Test(vanishing_client, in_the_body_of_its_own_request, .timeout = 100)
         int fd = client_open();
         client_send(fd, head);
         client_send_n(fd, body, i * 3);
-        leave(fd, i);
+        client_leave(fd, i);
     }
     serves_still(1000);
 }
@@ -175,6 +167,6 @@ Test(vanishing_client, all_at_once, .timeout = 100)
     }
     sleep_ms(50);
     for (unsigned i = 0; i < 300; i++)
-        leave(fds[i], i);
+        client_leave(fds[i], i);
     serves_still(300);
 }

@@ -29,6 +29,19 @@ def version(server):
     return server.fetch("/v").body.split()[0]
 
 
+def pid_of(answer):
+    return int(answer.body.split()[1])
+
+
+def serving(server):
+    """The PIDs that answer on all the CPUs."""
+    seen = set()
+    for cpu in range(10):
+        with on_cpu(cpu):
+            seen.add(pid_of(server.fetch("/v")))
+    return seen
+
+
 class Load(threading.Thread):
     """Requests without a pause until stopped; remembers every failure."""
 
@@ -292,18 +305,14 @@ def test_children_give_up_privileges(launch):
 
 def test_master_serves_nothing_and_dies_last(launch):
     server = launch(http=HTTP, files=FILES)
-    assert int(server.fetch("/v").body.split()[1]) in server.children()
+    assert pid_of(server.fetch("/v")) in server.children()
 
 
 @pytest.mark.millrace_only
 def test_two_silos(launch):
     server = launch(main=TWO_SILOS, http=HTTP, files=FILES)
     assert len(server.children()) == 2
-    seen = set()
-    for cpu in range(10):
-        with on_cpu(cpu):
-            seen.add(int(server.fetch("/v").body.split()[1]))
-    assert seen == set(server.children())
+    assert serving(server) == set(server.children())
 
 
 @pytest.mark.millrace_only
@@ -324,7 +333,7 @@ def test_one_silo_dies_and_the_other_never_notices(launch):
     for cpu in range(20):
         with on_cpu(cpu):
             clients.append(server.client())
-    owner = [int(client.request("/v").body.split()[1]) for client in clients]
+    owner = [pid_of(client.request("/v")) for client in clients]
     victim = owner[0]
     os.kill(victim, signal.SIGKILL)
     for client, pid in zip(clients, owner):
@@ -333,11 +342,7 @@ def test_one_silo_dies_and_the_other_never_notices(launch):
         client.close()
     assert eventually(lambda: len(server.children()) == 2 and victim not in server.children(), 10)
     server.wait_log(rf"\[alert\].*{victim}")
-    seen = set()
-    for cpu in range(10):
-        with on_cpu(cpu):
-            seen.add(int(server.fetch("/v").body.split()[1]))
-    assert seen == set(server.children())
+    assert serving(server) == set(server.children())
 
 
 @pytest.mark.millrace_only

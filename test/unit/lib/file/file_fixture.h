@@ -5,7 +5,6 @@
 #pragma once
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include "lib/base/sys.h"
 #include "lib/file/open_file.h"
 #include "lib/ring/ring.h"
+#include "test/unit/support/descriptors.h"
 
 // A test file need not use all of it.
 #define unused_ok __attribute__((unused))
@@ -30,19 +30,6 @@ static bool have_ring;
 static unsigned opens;   // calls of openat2
 static bool all_cold;    // inline opens find nothing in memory
 static unsigned fds_before;
-
-// Descriptors of this process, less the one that counts.
-static unsigned count_fds(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    cr_assert_not_null(d);
-    while (readdir(d) != NULL)
-        n++;
-    closedir(d);
-    return n - 3;
-}
 
 static int fake_openat2(int dir_fd, const char *path, struct open_how *how, size_t size)
 {

@@ -4,11 +4,11 @@
 // they are, so that no test has to wait until one has settled. Included by each test file once.
 #pragma once
 
-#include <dirent.h>
 
 #include "lib/base/sys.h"
 #include "lib/file/replica.h"
 #include "test/unit/lib/file/pages_fixture.h"
+#include "test/unit/support/descriptors.h"
 
 #define CHUNK ((uint64_t)REPLICA_CHUNK)
 #define OLDER_S 10
@@ -27,18 +27,6 @@ static int older_fstat(int fd, struct stat *st)
     st->st_mtim.tv_sec -= OLDER_S;
     st->st_ctim.tv_sec -= OLDER_S;
     return rc;
-}
-
-static unsigned count_fds(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    cr_assert_not_null(d);
-    while (readdir(d) != NULL)
-        n++;
-    closedir(d);
-    return n;
 }
 
 unused_ok static void make_store(unsigned slots)

@@ -4,7 +4,6 @@
 // laid each flow out as the bytes of an Ethernet frame and hashed those as the kernel's
 // bonding.rst and bond_main.c say. That the kernel does the same is shown by the lab's
 // test_egress.py for every flow of a few thousand.
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <net/if.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 
 #include "lib/net/bond.h"
+#include "test/unit/support/address.h"
 
 struct vector {
     const char *local;
@@ -48,23 +48,6 @@ static const struct vector vectors[] = {
      {0x86b8, 0x71cd6907, 0x3886ea11, 0xb202ce}},
 };
 // clang-format on
-
-static struct net_address address(const char *text, uint16_t port)
-{
-    struct net_address a = {0};
-
-    if (inet_pton(AF_INET, text, &a.in.sin_addr) == 1) {
-        a.in.sin_family = AF_INET;
-        a.in.sin_port = htons(port);
-        a.len = sizeof(a.in);
-    } else {
-        cr_assert_eq(inet_pton(AF_INET6, text, &a.in6.sin6_addr), 1, "%s", text);
-        a.in6.sin6_family = AF_INET6;
-        a.in6.sin6_port = htons(port);
-        a.len = sizeof(a.in6);
-    }
-    return a;
-}
 
 static struct bond_flow flow_of(const struct vector *v)
 {

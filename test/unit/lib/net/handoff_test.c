@@ -3,7 +3,6 @@
 // Descriptors through an inbox: what goes in comes out, nothing leaks, and a full or foreign inbox
 // is said.
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/net/handoff.h"
+#include "test/unit/support/descriptors.h"
 
 static int receive_fd, send_fd;
 
@@ -27,17 +27,6 @@ static void close_inbox(void)
 }
 
 TestSuite(handoff, .init = open_inbox, .fini = close_inbox, .timeout = 20);
-
-static unsigned count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    while (readdir(dir) != NULL)
-        n++;
-    closedir(dir);
-    return n;
-}
 
 static ino_t inode(int fd)
 {

@@ -9,21 +9,7 @@
 #include <string.h>
 
 #include "lib/net/route.h"
-
-static struct net_address address(const char *text)
-{
-    struct net_address a = {0};
-
-    if (inet_pton(AF_INET, text, &a.in.sin_addr) == 1) {
-        a.in.sin_family = AF_INET;
-        a.len = sizeof(a.in);
-    } else {
-        cr_assert_eq(inet_pton(AF_INET6, text, &a.in6.sin6_addr), 1);
-        a.in6.sin6_family = AF_INET6;
-        a.len = sizeof(a.in6);
-    }
-    return a;
-}
+#include "test/unit/support/address.h"
 
 static void put(struct route_table *t, const char *prefix, unsigned bits, uint32_t metric, int link)
 {
@@ -39,7 +25,7 @@ static void put(struct route_table *t, const char *prefix, unsigned bits, uint32
 
 static int link_to(const struct route_table *t, const char *text)
 {
-    struct net_address a = address(text);
+    struct net_address a = address(text, 0);
     const struct route *r = route_find(t, &a);
 
     return r == NULL ? -1 : r->hops[0].link;
@@ -84,7 +70,7 @@ Test(route, longest_prefix_then_least_metric)
 
 Test(route, equal_routes_are_hops_of_one)
 {
-    struct net_address a = address("2001:db8::9");
+    struct net_address a = address("2001:db8::9", 0);
 
     put(&table, "2001:db8::", 32, 1024, 9);
     cr_assert_eq(route_sort(&table.v6), 0);
@@ -96,7 +82,7 @@ Test(route, equal_routes_are_hops_of_one)
 
 Test(route, more_hops_than_fit_are_said_to_be_more)
 {
-    struct net_address a = address("2001:db8::9");
+    struct net_address a = address("2001:db8::9", 0);
 
     for (int i = 0; i < ROUTE_HOPS_MAX; i++)
         put(&table, "2001:db8::", 32, 1024, 20 + i);
@@ -123,7 +109,7 @@ Test(route, own_addresses_come_before_an_equal_route)
 // Of whatever this machine has: its loopback is local, and the copy agrees with the kernel.
 Test(route, kernel_gives_its_tables)
 {
-    struct net_address lo = address("127.0.0.1"), far = address("192.0.2.1");
+    struct net_address lo = address("127.0.0.1", 0), far = address("192.0.2.1", 0);
     struct route_table t;
     struct route_hop hop;
 
@@ -132,7 +118,7 @@ Test(route, kernel_gives_its_tables)
         cr_assert_not_null(route_find(&t, &lo));
         cr_expect_eq(route_find(&t, &lo)->hops[0].link, 0);
         const struct route *r = route_find(&t, &far);
-        struct net_address any = address("0.0.0.0");
+        struct net_address any = address("0.0.0.0", 0);
         int rc = route_ask(&any, &far, &hop);
         cr_expect_eq(rc == 0 && hop.link != 0, r != NULL && r->hops[0].link != 0);
         if (rc == 0 && r != NULL && r->nhops == 1)

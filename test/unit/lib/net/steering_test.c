@@ -5,7 +5,6 @@
 #include "lib/net/steering.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "lib/net/steering_priv.h"
+#include "test/unit/support/descriptors.h"
 
 #define SOCKETS 4u
 #define TRIES 200
@@ -463,18 +463,6 @@ Test(steering, classic_goes_by_the_kernels_own_order_so_sockets_must_stay_open)
     group_close(&g);
 }
 
-static int count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-
-    cr_assert_not_null(dir);
-    while (readdir(dir) != NULL)
-        n++;
-    closedir(dir);
-    return n;
-}
-
 Test(steering, nothing_stays_open)
 {
     static const struct steering_slot good[] = {{2, 1}}, bad[] = {{SOCKETS, 1}};
@@ -483,7 +471,7 @@ Test(steering, nothing_stays_open)
     struct group g;
 
     group_open(&g, AF_INET);
-    int before = count_fds();
+    unsigned before = count_fds();
     for (int i = 0; i < 3; i++) {
         cr_assert_eq(steering_attach(g.fds, SOCKETS, &plan, &kind), 0);
         cr_assert_neq(kind, STEERING_OFF);

@@ -28,6 +28,13 @@ static void probe_init(struct probe *p, struct wheel *w, timer_fn fn)
     timer_init(&p->timer, fn);
 }
 
+// To `now`, by when the probe has fired that often.
+static void advance(const struct probe *p, uint64_t now, int fired)
+{
+    wheel_advance(p->wheel, now);
+    cr_assert_eq(p->fired, fired, "%d times at %llu", p->fired, (unsigned long long)now);
+}
+
 Test(timer, fires_on_its_tick_and_not_before)
 {
     static const uint64_t delays[] = {1, 2, 63, 64, 65, 4095, 4096, 4097, 75000, DAY_MS,
@@ -126,12 +133,9 @@ Test(timer, armed_again_from_its_callback_counts_from_the_new_now_after_a_stall)
     probe_init(&p, &w, arm_again);
     p.again = 10;
     timer_arm(&w, &p.timer, 10);
-    wheel_advance(&w, 5000); // 499 periods too late: one call, not 500
-    cr_assert_eq(p.fired, 1);
-    wheel_advance(&w, 5009);
-    cr_assert_eq(p.fired, 1);
-    wheel_advance(&w, 5010);
-    cr_assert_eq(p.fired, 2);
+    advance(&p, 5000, 1); // 499 periods too late: one call, not 500
+    advance(&p, 5009, 1);
+    advance(&p, 5010, 2);
 }
 
 Test(timer, delay_zero_from_a_callback_does_not_loop)
@@ -142,12 +146,9 @@ Test(timer, delay_zero_from_a_callback_does_not_loop)
     wheel_init(&w, 77);
     probe_init(&p, &w, arm_again);
     timer_arm(&w, &p.timer, 0);
-    wheel_advance(&w, 77);
-    cr_assert_eq(p.fired, 0);
-    wheel_advance(&w, 78);
-    cr_assert_eq(p.fired, 1);
-    wheel_advance(&w, 79);
-    cr_assert_eq(p.fired, 2);
+    advance(&p, 77, 0);
+    advance(&p, 78, 1);
+    advance(&p, 79, 2);
 }
 
 static void cancel_victim(struct timer *t)
@@ -179,8 +180,7 @@ Test(timer, a_callback_cancels_a_sibling_that_is_due_too)
     timer_arm(&w, &first.timer, 20);
     timer_arm(&w, &second.timer, 20);
     timer_arm(&w, &third.timer, 20);
-    wheel_advance(&w, 30);
-    cr_assert_eq(first.fired, 1);
+    advance(&first, 30, 1);
     cr_assert_eq(second.fired, 0);
     cr_assert_eq(third.fired, 1);
 }
@@ -196,10 +196,8 @@ Test(timer, a_callback_moves_a_sibling_that_is_due_too)
     first.victim = &second;
     timer_arm(&w, &first.timer, 20);
     timer_arm(&w, &second.timer, 21);
-    wheel_advance(&w, 30);
-    cr_assert_eq(second.fired, 0);
-    wheel_advance(&w, 1030);
-    cr_assert_eq(second.fired, 1);
+    advance(&second, 30, 0);
+    advance(&second, 1030, 1);
 }
 
 Test(timer, a_due_timer_can_be_cancelled_between_collect_and_fire)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ciphers that the kernel's TLS may have, as tests give them keys.
+// What the kernel's TLS has, and the ciphers that it may have, as tests give them keys.
 #pragma once
 
+#include <criterion/criterion.h>
 #include <linux/tls.h>
 #include <sys/socket.h>
 
@@ -21,3 +22,15 @@ static const struct {
      sizeof(struct tls12_crypto_info_chacha20_poly1305)},
     {TLS_KERNEL_CCM_128, TLS_CIPHER_AES_CCM_128, sizeof(struct tls12_crypto_info_aes_ccm_128)},
 };
+
+static struct tls_kernel_features features;
+
+static void skip_without_tls(void)
+{
+    char text[512];
+
+    tls_kernel_probe(&features);
+    tls_kernel_describe(&features, text, sizeof(text));
+    if (features.error != 0)
+        cr_skip("%s", text);
+}

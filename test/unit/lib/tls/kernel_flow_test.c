@@ -20,7 +20,6 @@
 #include "lib/tls/kernel.h"
 #include "test/unit/lib/tls/kernel_ciphers.h"
 
-static struct tls_kernel_features features;
 static int client = -1, server = -1;
 static char much[65536];
 
@@ -50,16 +49,6 @@ static void disconnect(void)
     if (server >= 0)
         close(server);
     client = server = -1;
-}
-
-static void skip_without_tls(void)
-{
-    char text[512];
-
-    tls_kernel_probe(&features);
-    tls_kernel_describe(&features, text, sizeof(text));
-    if (features.error != 0)
-        cr_skip("%s", text);
 }
 
 static void encrypt(uint16_t version, unsigned cipher)

@@ -23,18 +23,7 @@ union crypto {
     struct tls12_crypto_info_aes_ccm_128 ccm_128;
 };
 
-static struct tls_kernel_features features;
 static int client = -1, server = -1;
-
-static void skip_without_tls(void)
-{
-    char text[512];
-
-    tls_kernel_probe(&features);
-    tls_kernel_describe(&features, text, sizeof(text));
-    if (features.error != 0)
-        cr_skip("%s", text);
-}
 
 static void connect_ends(void)
 {

@@ -2,7 +2,6 @@
 #include "lib/tls/kernel.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/base/sys.h"
+#include "test/unit/support/descriptors.h"
 
 static enum tls_control judge(bool tls13, int type, const char *bytes, size_t n)
 {
@@ -134,18 +134,6 @@ static bool kernel_lists_tls(void)
     return found;
 }
 
-static unsigned open_descriptors(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    cr_assert_not_null(d);
-    while (readdir(d) != NULL)
-        n++;
-    closedir(d);
-    return n;
-}
-
 Test(tls_kernel_probe, agrees_with_what_the_kernel_lists)
 {
     struct tls_kernel_features f;
@@ -167,10 +155,10 @@ Test(tls_kernel_probe, agrees_with_what_the_kernel_lists)
 Test(tls_kernel_probe, leaves_no_descriptor_open)
 {
     struct tls_kernel_features f;
-    unsigned before = open_descriptors();
+    unsigned before = count_fds();
 
     tls_kernel_probe(&f);
-    cr_assert_eq(open_descriptors(), before);
+    cr_assert_eq(count_fds(), before);
 }
 
 static void assert_text(const struct tls_kernel_features *f, const char *expected)

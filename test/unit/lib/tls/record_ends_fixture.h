@@ -9,13 +9,23 @@
 #include <string.h>
 
 #include "lib/tls/record_priv.h"
-#include "test/unit/lib/tls/record_context_fixture.h"
+#include "lib/tls/ticket_keys.h"
+#include "test/unit/lib/tls/own_context_fixture.h"
 
 static SSL_SESSION *ticket;
 static unsigned tickets_seen;
 
 static const char *const suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
                                      "TLS_CHACHA20_POLY1305_SHA256"};
+
+// It gives tickets, and its connections' secrets are watched.
+static inline void make_watched_context(void)
+{
+    settings.session_tickets = true;
+    settings.tickets = tls_ticket_keys_new();
+    make_context();
+    tls_secrets_watch(context->ssl_ctx);
+}
 
 static inline bool reserve(struct tls_output *output, size_t more)
 {

@@ -16,7 +16,7 @@ Test(record_layer, sizes_of_all_kinds_in_records_of_all_kinds)
                                    16384, 16385, 32768, 100000, sizeof(big)};
     static const size_t limits[] = {TLS_RECORD_MAX, 4096, 1369, 100};
 
-    make_context();
+    make_watched_context();
     for (size_t i = 0; i < array_len(suites); i++) {
         struct ends e = connect_ends(suites[i], NULL);
         for (size_t s = 0; s < array_len(sizes); s++) {
@@ -34,7 +34,7 @@ Test(record_layer, pieces_of_any_size)
 {
     static const size_t pieces[] = {1, 2, 4, 5, 6, 21, 22, 23, 1000, 16405, 16406, 16407};
 
-    make_context();
+    make_watched_context();
     for (size_t i = 0; i < array_len(suites); i++) {
         struct ends e = connect_ends(suites[i], NULL);
         for (size_t p = 0; p < array_len(pieces); p++)
@@ -45,7 +45,7 @@ Test(record_layer, pieces_of_any_size)
 
 Test(record_layer, the_clients_key_updates_are_followed_and_answered)
 {
-    make_context();
+    make_watched_context();
     for (size_t i = 0; i < array_len(suites); i++) {
         struct ends e = connect_ends(suites[i], NULL);
         for (int round = 0; round < 100; round++) {
@@ -64,7 +64,7 @@ Test(record_layer, the_clients_key_updates_are_followed_and_answered)
 
 Test(record_layer, many_requests_get_one_answer)
 {
-    make_context();
+    make_watched_context();
     struct ends e = connect_ends(suites[0], NULL);
 
     for (int i = 0; i < 10; i++) {
@@ -80,7 +80,7 @@ Test(record_layer, many_requests_get_one_answer)
 
 Test(record_layer, our_own_key_is_updated_before_it_wears_out)
 {
-    make_context();
+    make_watched_context();
     for (size_t i = 0; i < array_len(suites); i++) {
         struct ends e = connect_ends(suites[i], NULL);
         e.r->update_after = 5;
@@ -98,7 +98,7 @@ Test(record_layer, close_notify_goes_both_ways)
     char alert[TLS_ALERT_SEALED];
     size_t len;
 
-    make_context();
+    make_watched_context();
     struct ends e = connect_ends(suites[2], NULL);
     SSL_shutdown(e.client);
     cr_assert_eq(server_reads(&e, 7), TLS_OPENED_CLOSED);
@@ -113,7 +113,7 @@ Test(record_layer, our_fatal_alert_reaches_the_client)
     char alert[TLS_ALERT_SEALED], buf[8];
     size_t len;
 
-    make_context();
+    make_watched_context();
     struct ends e = connect_ends(suites[0], NULL);
     cr_assert_eq(tls_records_alert(e.r, TLS_ALERT_FATAL, TLS_BAD_RECORD_MAC, alert, &len), 0);
     to_client(&e, alert, len);
@@ -128,7 +128,7 @@ Test(record_layer, the_clients_fatal_alert_ends_the_reading)
     char buf[8];
     size_t len;
 
-    make_context();
+    make_watched_context();
     struct ends e = connect_ends(suites[0], NULL);
     char sealed[64];
     cr_assert_eq(tls_records_seal(e.r, "x", 1, 1, sealed, &len), 0);
@@ -145,7 +145,7 @@ Test(record_layer, a_truncated_record_waits_and_is_freed)
 {
     size_t n;
 
-    make_context();
+    make_watched_context();
     struct ends e = connect_ends(suites[0], NULL);
     cr_assert_eq(SSL_write(e.client, big, 1000), 1000);
     char *bytes = take_sent(&e, &n);

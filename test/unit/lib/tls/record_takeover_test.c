@@ -36,7 +36,7 @@ Test(record_takeover, it_goes_on_behind_any_number_of_tickets)
 {
     static const int numbers[] = {0, 1, 2, 5};
 
-    make_context();
+    make_watched_context();
     for (size_t i = 0; i < array_len(numbers); i++)
         try_handshakes(numbers[i], NULL);
 }
@@ -50,13 +50,13 @@ static int any_certificate(int ok, X509_STORE_CTX *store)
 
 static void with_certificate(struct ends *e)
 {
-    cr_assert_eq(SSL_use_certificate(e->client, certificate), 1);
-    cr_assert_eq(SSL_use_PrivateKey(e->client, key), 1);
+    cr_assert_eq(SSL_use_certificate(e->client, identity.x509), 1);
+    cr_assert_eq(SSL_use_PrivateKey(e->client, identity.key), 1);
 }
 
 Test(record_takeover, it_goes_on_behind_a_client_certificate)
 {
-    make_context();
+    make_watched_context();
     SSL_CTX_set_verify(context->ssl_ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
                        any_certificate);
     try_handshakes(2, with_certificate);
@@ -65,7 +65,7 @@ Test(record_takeover, it_goes_on_behind_a_client_certificate)
 
 Test(record_takeover, it_goes_on_behind_a_hello_retry_request)
 {
-    make_context();
+    make_watched_context();
     cr_assert_eq(SSL_CTX_set1_groups_list(context->ssl_ctx, "P-384"), 1);
     try_handshakes(2, NULL);
     try_handshakes(0, NULL);
@@ -77,7 +77,7 @@ Test(record_takeover, it_goes_on_behind_early_data_that_was_answered_before_the_
     size_t n, got;
 
     settings.early_data = true;
-    make_context();
+    make_watched_context();
     struct ends e = open_ends(suites[0], NULL);
     shake(&e);
     client_reads(&e, "", 0); // the tickets
@@ -112,7 +112,7 @@ Test(record_takeover, it_goes_on_behind_data_that_openssl_has_read_and_sent)
     char buf[64];
     size_t n, got;
 
-    make_context();
+    make_watched_context();
     struct ends e = open_ends(suites[1], NULL);
     shake(&e);
     for (int i = 0; i < 3; i++)
@@ -140,7 +140,7 @@ static void stays_with_openssl(struct ends *e)
 
 Test(record_takeover, connections_it_cannot_go_on_with_stay_with_openssl)
 {
-    make_context();
+    make_watched_context();
     struct ends e = open_ends(suites[0], NULL);
     SSL_set_max_proto_version(e.client, TLS1_2_VERSION);
     stays_with_openssl(&e);
@@ -161,7 +161,7 @@ Test(record_takeover, connections_it_cannot_go_on_with_stay_with_openssl)
 
 Test(record_takeover, a_missing_callback_is_no_count_of_zero)
 {
-    make_context();
+    make_watched_context();
     SSL_CTX_set_msg_callback(context->ssl_ctx, NULL);
     struct ends e = open_ends(suites[0], NULL);
     stays_with_openssl(&e);
@@ -170,10 +170,10 @@ Test(record_takeover, a_missing_callback_is_no_count_of_zero)
 // As where openssl.cnf demands other providers.
 Test(record_takeover, another_providers_key_schedule_is_not_seen)
 {
-    make_context();
+    make_watched_context();
     SSL_CTX *ours = context->ssl_ctx, *other = SSL_CTX_new(TLS_server_method());
-    cr_assert_eq(SSL_CTX_use_certificate(other, certificate), 1);
-    cr_assert_eq(SSL_CTX_use_PrivateKey(other, key), 1);
+    cr_assert_eq(SSL_CTX_use_certificate(other, identity.x509), 1);
+    cr_assert_eq(SSL_CTX_use_PrivateKey(other, identity.key), 1);
     tls_secrets_watch(other);
     context->ssl_ctx = other;
     struct ends e = open_ends(suites[0], NULL);
@@ -184,7 +184,7 @@ Test(record_takeover, another_providers_key_schedule_is_not_seen)
 
 Test(record_takeover, what_others_derive_on_the_thread_is_not_the_connections)
 {
-    make_context();
+    make_watched_context();
     struct ends e = open_ends(suites[1], NULL), other = open_ends(suites[1], NULL);
     shake(&e);
     shake(&other);
@@ -217,7 +217,7 @@ static void feed_part(struct ends *e, size_t n, size_t size)
 
 Test(record_takeover, what_openssl_holds_a_part_of_stays_with_it)
 {
-    make_context();
+    make_watched_context();
     for (size_t n = 1; n <= 27; n++) { // the record has 27 bytes
         struct ends e = open_ends(suites[0], NULL);
         shake(&e);
@@ -227,7 +227,7 @@ Test(record_takeover, what_openssl_holds_a_part_of_stays_with_it)
 
 Test(record_takeover, secrets_that_a_key_update_has_replaced_are_of_no_use)
 {
-    make_context();
+    make_watched_context();
     struct ends e = open_ends(suites[0], NULL);
     shake(&e);
     cr_assert_eq(SSL_key_update(e.client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
@@ -245,7 +245,7 @@ Test(record_takeover, secrets_are_wiped)
 {
     static const struct tls_secrets none;
 
-    make_context();
+    make_watched_context();
     struct ends e = connect_ends(suites[1], NULL);
     cr_assert_eq(e.t->secrets.server_len, 48);
     cr_assert_eq(memcmp(e.t->secrets.server, tls_records_sending(e.r)->secret, 48), 0);

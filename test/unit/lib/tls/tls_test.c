@@ -6,52 +6,15 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/check.h"
 #include "lib/tls/ticket_keys.h"
 #include "lib/tls/tls.h"
+#include "test/unit/lib/tls/own_context_fixture.h"
 
-static struct tls_settings settings;
-static struct tls_pair pair;
-static struct tls_context *context;
 static bool no_memory; // the output gets none
-
-static char *to_data(BIO *bio)
-{
-    char *pem, *out;
-    long n = BIO_get_mem_data(bio, &pem);
-
-    out = malloc((size_t)n + 6);
-    memcpy(out, "data:", 5);
-    memcpy(out + 5, pem, (size_t)n);
-    out[n + 5] = '\0';
-    BIO_free(bio);
-    return out;
-}
-
-static void make_pair(void)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *x = X509_new();
-    BIO *cert = BIO_new(BIO_s_mem()), *pem = BIO_new(BIO_s_mem());
-
-    X509_set_pubkey(x, key);
-    X509_gmtime_adj(X509_getm_notBefore(x), -60);
-    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
-                               (const unsigned char *)"localhost", -1, -1, 0);
-    X509_set_issuer_name(x, X509_get_subject_name(x));
-    X509_sign(x, key, EVP_sha256());
-    PEM_write_bio_X509(cert, x);
-    PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL);
-    pair = (struct tls_pair){to_data(cert), to_data(pem)};
-    X509_free(x);
-    EVP_PKEY_free(key);
-}
 
 static bool reserve(struct tls_output *out, size_t more)
 {
@@ -80,19 +43,6 @@ static int keep_ticket(SSL *ssl, SSL_SESSION *s)
     SSL_SESSION_free(ticket);
     ticket = s;
     return 1;
-}
-
-static void make_context(void)
-{
-    char why[TLS_ERROR_MAX];
-
-    make_pair();
-    settings.pairs = &pair;
-    settings.npairs = 1;
-    settings.protocols = TLS_1_2 | TLS_1_3;
-    settings.session_timeout_s = 300;
-    settings.verify_depth = 1;
-    cr_assert_eq(tls_context_make(&settings, NULL, &context, why, NULL), 0, "%s", why);
 }
 
 static struct ends open_ends(int version, SSL_SESSION *session)

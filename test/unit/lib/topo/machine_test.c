@@ -43,6 +43,13 @@ static const struct machine_disk *disk(const char *name)
     return NULL;
 }
 
+static void add_word(char *text, const char *word)
+{
+    if (text[0] != '\0')
+        strcat(text, " ");
+    strcat(text, word);
+}
+
 // "eth1 eth0": what an interface comes down to.
 static const char *members(const char *name, unsigned max)
 {
@@ -51,11 +58,8 @@ static const char *members(const char *name, unsigned max)
     unsigned n = machine_members(&m, named(name), out, max);
 
     text[0] = '\0';
-    for (unsigned i = 0; i < n; i++) {
-        if (i > 0)
-            strcat(text, " ");
-        strcat(text, out[i]->name);
-    }
+    for (unsigned i = 0; i < n; i++)
+        add_word(text, out[i]->name);
     return text;
 }
 
@@ -66,11 +70,8 @@ static const char *disks_of(unsigned major, unsigned minor)
     unsigned n = machine_disks(&m, makedev(major, minor), out, MACHINE_MEMBERS_MAX);
 
     text[0] = '\0';
-    for (unsigned i = 0; i < n; i++) {
-        if (i > 0)
-            strcat(text, " ");
-        strcat(text, out[i]->name);
-    }
+    for (unsigned i = 0; i < n; i++)
+        add_word(text, out[i]->name);
     return text;
 }
 

@@ -3,25 +3,12 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
-#define SIZE (8u * 4096)
+#include "test/unit/server/limits/table_fixture.h"
+
 #define KEY SV("10.0.0.1")
 
-static struct limit_table *t;
 static uint32_t node;
-
-static void map(void)
-{
-    t = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    cr_assert_neq((void *)t, MAP_FAILED);
-    limit_table_init(t, SIZE);
-}
-
-static void unmap(void)
-{
-    munmap(t, SIZE);
-}
 
 TestSuite(limit_conn, .init = map, .fini = unmap);
 

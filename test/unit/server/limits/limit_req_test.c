@@ -3,26 +3,13 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
-#define SIZE (8u * 4096)
+#include "test/unit/server/limits/table_fixture.h"
+
 #define KEY SV("10.0.0.1")
 #define START 1000000u // ms
 
-static struct limit_table *t;
 static int64_t excess;
-
-static void map(void)
-{
-    t = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    cr_assert_neq((void *)t, MAP_FAILED);
-    limit_table_init(t, SIZE);
-}
-
-static void unmap(void)
-{
-    munmap(t, SIZE);
-}
 
 TestSuite(limit_req, .init = map, .fini = unmap);
 

@@ -5,25 +5,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SIZE (8u * 4096)
-
-static struct limit_table *t;
-
-static void map(void)
-{
-    t = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    cr_assert_neq((void *)t, MAP_FAILED);
-    limit_table_init(t, SIZE);
-}
-
-static void unmap(void)
-{
-    munmap(t, SIZE);
-}
+#include "test/unit/server/limits/table_fixture.h"
 
 TestSuite(limit_table, .init = map, .fini = unmap);
 

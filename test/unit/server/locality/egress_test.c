@@ -12,6 +12,7 @@
 
 #include "lib/net/bond.h"
 #include "server/locality/egress_priv.h"
+#include "test/unit/support/address.h"
 
 enum { LO = 1, ETH0, ETH1, ETH2, ETH3, MANAGEMENT, BOND, VLAN10, VLAN20, BRIDGE, TAP, FAR = 300 };
 
@@ -47,23 +48,6 @@ static void put_member(int index, int node, unsigned position)
     l->master = BOND;
     l->position = position;
     l->transmits = true;
-}
-
-static struct net_address address(const char *text, uint16_t port)
-{
-    struct net_address a = {0};
-
-    if (inet_pton(AF_INET, text, &a.in.sin_addr) == 1) {
-        a.in.sin_family = AF_INET;
-        a.in.sin_port = htons(port);
-        a.len = sizeof(a.in);
-    } else {
-        cr_assert_eq(inet_pton(AF_INET6, text, &a.in6.sin6_addr), 1);
-        a.in6.sin6_family = AF_INET6;
-        a.in6.sin6_port = htons(port);
-        a.len = sizeof(a.in6);
-    }
-    return a;
 }
 
 static void put_route(const char *prefix, unsigned bits, int link, const char *gateway)
