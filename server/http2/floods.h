@@ -46,7 +46,7 @@ enum http2_flood {
 };
 
 #define FLOOD_WINDOW_LEAST 1024 // bytes; a smaller increment is counted
-#define FLOOD_PAYS 1024         // bytes of DATA sent that pay for one frame that floods.c says so of
+#define FLOOD_PAYS 1024         // bytes of DATA sent that pay for one frame (floods.c: `paid`)
 
 // All zero at the start of a connection.
 struct http2_floods {
