@@ -57,7 +57,7 @@ struct machine_disk {
 };
 
 struct machine {
-    char *root; // "" for this machine; the paths below it are those of sysfs
+    char *root; // "" for this machine; the paths below it are those of sysfs and proc
     struct machine_node *nodes;
     unsigned nnodes;
     struct machine_link *links;
@@ -85,7 +85,13 @@ int machine_cpu_l3(const struct machine *m, int cpu);
 // order of the bond's list; itself when it is physical. How many (at most `max`).
 unsigned machine_members(const struct machine *m, const struct machine_link *link,
                          const struct machine_link **out, unsigned max);
-// The disks that hold a file system's device (st_dev), through partitions, dm and md. How many; 0
-// for what has no device (tmpfs, overlay, network).
-unsigned machine_disks(const struct machine *m, dev_t dev, const struct machine_disk **out,
-                       unsigned max);
+// The disks that hold a file. `dev`: its st_dev; `mount`: the mount that it was reached by
+// (mounts_id() of mounts.h), or MOUNT_UNKNOWN. The mount is needed only where the device is
+// anonymous (major 0): btrfs has one for each subvolume, and no list of them. The dev and id of a
+// struct mounted serve as well. The way down goes through partitions, dm and md, the devices of a
+// btrfs, and from a loop device to the file behind it; it is bounded, and reads sysfs and
+// /proc/self/mountinfo as they are now. How many, at most `max`. 0 for what has no device (tmpfs,
+// network), for ZFS and overlayfs, whose devices the kernel does not tell in this way, and for a
+// loop device whose file is deleted or not to be found from here.
+unsigned machine_disks(const struct machine *m, dev_t dev, int64_t mount,
+                       const struct machine_disk **out, unsigned max);

@@ -1,26 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Disks, and which of them a file system's device comes down to.
+// Which disks there are.
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "lib/topo/machine_priv.h"
-
-static bool read_dev(const char *dir, dev_t *dev)
-{
-    char line[32], end;
-    unsigned major, minor;
-
-    if (!sysfs_line(dir, "dev", line, sizeof(line)) ||
-        sscanf(line, "%u:%u%c", &major, &minor, &end) != 2)
-        return false;
-    *dev = makedev(major, minor);
-    return true;
-}
 
 // An NVMe disk with several paths is a device of no bus. Its paths are hidden disks: nvme0n1 has
 // nvme0c0n1, nvme0c1n1. The kernel sends a request down the path nearest to the CPU that asks, so
@@ -67,7 +53,7 @@ static bool read_disk(const struct machine *m, const char *top, const char *name
     if (strlen(name) >= sizeof(disk->name) || !sysfs_path(dir, "%s/%s", top, name) ||
         strncmp(name, "sr", 2) == 0 || strncmp(name, "fd", 2) == 0 ||
         !sysfs_exists(dir, "device") || (sysfs_number(dir, "hidden", &hidden) && hidden == 1) ||
-        !read_dev(dir, &disk->dev))
+        !sysfs_dev(dir, &disk->dev))
         return false;
     strcpy(disk->name, name);
     disk->node = sysfs_device_node(m->root, dir);
@@ -98,74 +84,4 @@ int machine_load_disks(struct machine *m)
     }
     free(names);
     return m->disks != NULL ? 0 : -ENOMEM;
-}
-
-// A walk down the block devices. Its steps are counted, because devices of a captured tree may
-// claim to be below each other.
-struct walk {
-    const struct machine *m;
-    const struct machine_disk **out;
-    unsigned count, max;
-    unsigned steps; // left
-};
-
-#define WALK_STEPS_MAX 1024
-#define WALK_DEPTH_MAX 12
-
-static void found(struct walk *w, dev_t dev)
-{
-    const struct machine_disk *disk = NULL;
-
-    for (unsigned i = 0; i < w->m->ndisks; i++) {
-        if (w->m->disks[i].dev == dev)
-            disk = &w->m->disks[i];
-    }
-    for (unsigned i = 0; disk != NULL && i < w->count; i++) {
-        if (w->out[i] == disk)
-            disk = NULL;
-    }
-    if (disk != NULL && w->count < w->max)
-        w->out[w->count++] = disk;
-}
-
-static void descend(struct walk *w, const char *dir, unsigned depth)
-{
-    char below[SYSFS_PATH_MAX];
-    sysfs_name *names;
-    unsigned count;
-    dev_t dev;
-
-    if (depth == WALK_DEPTH_MAX || w->steps == 0)
-        return;
-    w->steps--;
-    if (sysfs_exists(dir, "partition")) {
-        if (sysfs_path(below, "%s/..", dir))
-            descend(w, below, depth + 1);
-        return;
-    }
-    if (sysfs_path(below, "%s/slaves", dir) &&
-        sysfs_names(below, "", MACHINE_MEMBERS_MAX * 2, &names, &count) == 0) {
-        for (unsigned i = 0; i < count; i++) {
-            if (sysfs_path(below, "%s/slaves/%s", dir, names[i]))
-                descend(w, below, depth + 1);
-        }
-        free(names);
-        if (count > 0)
-            return;
-    }
-    if (read_dev(dir, &dev))
-        found(w, dev);
-}
-
-unsigned machine_disks(const struct machine *m, dev_t dev, const struct machine_disk **out,
-                       unsigned max)
-{
-    struct walk w = {.m = m, .out = out, .max = max, .steps = WALK_STEPS_MAX};
-    char dir[SYSFS_PATH_MAX];
-
-    // Below sys/dev everything is a link, and ".." is taken of what it points to.
-    if (major(dev) != 0 &&
-        sysfs_path(dir, "%s/sys/dev/block/%u:%u", m->root, major(dev), minor(dev)))
-        descend(&w, dir, 0);
-    return w.count;
 }

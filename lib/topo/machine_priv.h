@@ -27,6 +27,8 @@ bool sysfs_line(const char *dir, const char *name, char *out, size_t size);
 bool sysfs_number(const char *dir, const char *name, int64_t *value);
 // A list of CPUs or nodes; empty when there is none or when it is nonsense (then false).
 bool sysfs_cpus(const char *dir, const char *name, cpu_set_t *set);
+// The numbers of a block device, "259:1", in DIR/dev. False when there are none.
+bool sysfs_dev(const char *dir, dev_t *dev);
 bool sysfs_exists(const char *dir, const char *name);
 
 // What DIR holds whose name starts with `prefix`, in the order of strverscmp(3), malloc'd; at most

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "lib/topo/machine_priv.h"
@@ -87,6 +88,18 @@ bool sysfs_cpus(const char *dir, const char *name, cpu_set_t *set)
         return true;
     CPU_ZERO(set);
     return false;
+}
+
+bool sysfs_dev(const char *dir, dev_t *dev)
+{
+    char line[32], end;
+    unsigned major_number, minor_number;
+
+    if (!sysfs_line(dir, "dev", line, sizeof(line)) ||
+        sscanf(line, "%u:%u%c", &major_number, &minor_number, &end) != 2)
+        return false;
+    *dev = makedev(major_number, minor_number);
+    return true;
 }
 
 bool sysfs_exists(const char *dir, const char *name)

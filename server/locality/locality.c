@@ -360,10 +360,10 @@ void locality_sample(struct locality *l, const struct placement_key *key, int fd
         wake(l);
 }
 
-int locality_disk_node(struct locality *l, dev_t dev)
+int locality_disk_node(struct locality *l, dev_t dev, int fd)
 {
     bool ask;
-    int node = disk_map_node(&l->disks, dev, &ask);
+    int node = disk_map_node(&l->disks, dev, fd, &ask);
 
     if (ask)
         wake(l);

@@ -98,7 +98,7 @@ void locality_way(struct locality *l, int fd, struct way *way);
 void locality_sample(struct locality *l, const struct placement_key *key, int fd);
 // Writes the counters of replicas to those of one worker.
 void locality_publish(const struct locality *l, struct stats *stats);
-// The node of a file system's disks, or -1.
-int locality_disk_node(struct locality *l, dev_t dev);
+// The node of the disks that an open file of the device `dev` lies on, or -1.
+int locality_disk_node(struct locality *l, dev_t dev, int fd);
 // The silo of a worker.
 unsigned locality_silo_of(const struct locality *l, unsigned worker);

@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "lib/topo/mounts.h"
 #include "lib/topo/topo.h"
 #include "server/config/config.h"
 #include "server/process/plan.h"
 #include "lib/base/json_writer.h"
-#include "server/report/mounts.h"
 #include "server/report/topology_priv.h"
 
 #define SCHEMA 1
@@ -117,7 +117,7 @@ static void put_disk(struct json_writer *j, const struct machine_disk *d)
 static void put_mount(struct json_writer *j, const struct machine *m, const struct mounted *mount)
 {
     const struct machine_disk *disks[MACHINE_MEMBERS_MAX];
-    unsigned n = machine_disks(m, mount->dev, disks, MACHINE_MEMBERS_MAX);
+    unsigned n = machine_disks(m, mount->dev, mount->id, disks, MACHINE_MEMBERS_MAX);
 
     if (n == 0)
         return;

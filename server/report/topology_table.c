@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/topo/mounts.h"
 #include "lib/topo/topo.h"
 #include "server/config/config.h"
 #include "server/process/plan.h"
 #include "server/report/grid.h"
-#include "server/report/mounts.h"
 #include "server/report/topology_priv.h"
 
 enum { NODE, CPUS, MEMORY, NICS, DISKS, SILOS, NODE_COLUMNS };
@@ -197,7 +197,8 @@ static int print_above(const struct machine *m, FILE *out)
 static void put_mount(struct grid *g, const struct machine *m, const struct mounted *mount)
 {
     const struct machine_disk *disks[MACHINE_MEMBERS_MAX];
-    unsigned n = machine_disks(m, mount->dev, disks, MACHINE_MEMBERS_MAX), row = g->rows;
+    unsigned n = machine_disks(m, mount->dev, mount->id, disks, MACHINE_MEMBERS_MAX);
+    unsigned row = g->rows;
     char text[1024] = "", node[16];
     size_t used = 0;
 

@@ -92,7 +92,7 @@ static void account(struct request *r, struct locality *l, const struct slice *s
     // What a fetch brought in lies where this worker's memory is; but only a sample tells whether
     // another silo was not fetching it too.
     if (path.fetched)
-        path.disk_node = locality_disk_node(l, s->file->dev);
+        path.disk_node = locality_disk_node(l, s->file->dev, s->file->fd);
     else if (src->ask && !src->replica)
         locality_sample(l, &key, src->fd);
     path.egress_node = r->conn->way.node;

@@ -78,6 +78,15 @@ def add_md(root, disks):
     put(root, "proc/self/mountinfo", "25 22 9:0 / /srv/my\\040video rw - xfs /dev/md0 rw")
 
 
+def add_btrfs(root, disks):
+    for disk in disks:
+        link(root, f"sys/fs/btrfs/0123-abcd/devices/{disk}", f"sys/block/{disk}")
+    put(root, "proc/self/mountinfo",
+        f"25 22 0:35 /sub /srv/part rw shared:1 - btrfs /dev/{disks[0]} rw,subvol=/sub\n"
+        f"26 22 0:35 / /pool rw - btrfs /dev/{disks[0]} rw\n"
+        "27 22 0:36 / /merged rw - overlay overlay rw")
+
+
 @pytest.fixture(name="two_sockets")
 def fixture_two_sockets(tmp_path):
     root = tmp_path / "captured"
@@ -139,6 +148,13 @@ def test_two_sockets_with_a_bond(two_sockets, prepare):
     assert picture["steering"]["kind"] == "ebpf"
     assert picture["log"] == ["silo 0: node 0, CPUs 0-3, 4 workers, NIC eth0",
                               "silo 1: node 1, CPUs 4-7, 4 workers, NIC eth1"]
+
+
+def test_a_btrfs_lies_on_all_its_disks(two_sockets, prepare):
+    add_btrfs(two_sockets, ["nvme1n1", "nvme0n1"])
+    picture = as_json(prepare, two_sockets)
+    assert picture["file_systems"] == [{"path": "/pool", "type": "btrfs", "source": "/dev/nvme1n1",
+                                        "disks": ["nvme0n1", "nvme1n1"]}]
 
 
 def test_the_table(two_sockets, prepare):

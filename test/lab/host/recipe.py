@@ -9,7 +9,8 @@ cache, and so builds them again.
 GUEST_SUITE = "trixie"
 GUEST_PACKAGES = """
     base-files base-passwd bash coreutils dash findutils grep sed mawk mount util-linux tar gzip
-    hostname kmod iproute2 procps ethtool numactl netbase iputils-ping e2fsprogs busybox-static
+    hostname kmod iproute2 procps ethtool numactl netbase iputils-ping e2fsprogs btrfs-progs
+    busybox-static
     curl wrk nginx-light nghttp2-client openssl python3 python3-hpack python3-pytest strace
     liburing2 libllhttp9.2 libnghttp2-14 libhwloc15 libnuma1 libpcre2-8-0 zlib1g libssl3t64
 """.split()

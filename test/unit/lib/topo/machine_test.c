@@ -7,6 +7,7 @@
 #include <linux/if_bonding.h>
 #include <sys/sysmacros.h>
 
+#include "lib/topo/mounts.h"
 #include "test/unit/lib/topo/tree_disks_fixture.h"
 #include "test/unit/lib/topo/tree_links_fixture.h"
 
@@ -65,14 +66,7 @@ static const char *members(const char *name, unsigned max)
 
 static const char *disks_of(unsigned major, unsigned minor)
 {
-    static char text[512];
-    const struct machine_disk *out[MACHINE_MEMBERS_MAX];
-    unsigned n = machine_disks(&m, makedev(major, minor), out, MACHINE_MEMBERS_MAX);
-
-    text[0] = '\0';
-    for (unsigned i = 0; i < n; i++)
-        add_word(text, out[i]->name);
-    return text;
+    return tree_disks(&m, makedev(major, minor), MOUNT_UNKNOWN);
 }
 
 static void two_nodes(void)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Block devices for trees: NVMe disks with partitions, md and dm.
+// Block devices for trees: NVMe disks with partitions, md, dm, loop devices and btrfs.
 #pragma once
 
+#include "lib/topo/machine.h"
 #include "test/unit/lib/topo/tree_fixture.h"
 
 // A block device in `dir` below sys/devices, with its links.
@@ -46,4 +47,40 @@ static inline void tree_stacked(const char *name, const char *dev, const char *c
         snprintf(target, sizeof(target), "../../../../../dev/block/%s", *below);
         tree_link(target, "sys/devices/virtual/block/%s/slaves/%s", name, *below);
     }
+}
+
+// loopN, which is 7:N, of a file.
+static inline void tree_loop(int i, const char *file)
+{
+    char name[32], dev[16];
+
+    snprintf(name, sizeof(name), "loop%d", i);
+    snprintf(dev, sizeof(dev), "7:%d", i);
+    tree_block("virtual/block", name, dev);
+    tree_put(file, "sys/devices/virtual/block/%s/loop/backing_file", name);
+}
+
+// A device of a btrfs, by its name and its number.
+static inline void tree_btrfs(const char *uuid, const char *name, const char *dev)
+{
+    char target[64];
+
+    snprintf(target, sizeof(target), "../../../../dev/block/%s", dev);
+    tree_link(target, "sys/fs/btrfs/%s/devices/%s", uuid, name);
+}
+
+// "nvme0n1 nvme1n1"
+static inline const char *tree_disks(const struct machine *m, dev_t dev, int64_t mount)
+{
+    static char text[MACHINE_MEMBERS_MAX * 40];
+    const struct machine_disk *out[MACHINE_MEMBERS_MAX];
+    unsigned n = machine_disks(m, dev, mount, out, MACHINE_MEMBERS_MAX);
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < n; i++) {
+        if (i > 0)
+            strcat(text, " ");
+        strcat(text, out[i]->name);
+    }
+    return text;
 }

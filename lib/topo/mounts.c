@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/report/mounts.h"
+#include "lib/topo/mounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,11 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define MOUNTS_MAX 4096
-#define LINES_MAX 65536 // looked at: a captured file may be anything
+#define LINES_MAX 65536 // looked at, or pieces of them: a captured file may be anything
 
 static bool is_octal(const char *p)
 {
@@ -38,7 +39,7 @@ static void unescape(char *text)
 static bool parse(char *line, struct mounted *m)
 {
     char *fields[5] = {NULL}, *save, *dash = strstr(line, " - "), end;
-    unsigned major_number, minor_number;
+    unsigned id, major_number, minor_number;
 
     if (dash == NULL)
         return false;
@@ -49,26 +50,34 @@ static bool parse(char *line, struct mounted *m)
     m->type = strtok_r(dash + 3, " \n", &save);
     m->source = m->type != NULL ? strtok_r(NULL, " \n", &save) : NULL;
     m->path = fields[4];
-    if (m->path == NULL || m->source == NULL ||
-        sscanf(fields[2], "%u:%u%c", &major_number, &minor_number, &end) != 2 || major_number == 0)
+    if (m->path == NULL || m->source == NULL || sscanf(fields[0], "%u%c", &id, &end) != 1 ||
+        sscanf(fields[2], "%u:%u%c", &major_number, &minor_number, &end) != 2)
         return false;
+    m->id = id;
     m->dev = makedev(major_number, minor_number);
     unescape(m->path);
+    unescape(m->type);
     unescape(m->source);
     return true;
 }
 
 static int copy(const struct mounted *from, struct mounted *to)
 {
-    *to = (struct mounted){strdup(from->path), strdup(from->type), strdup(from->source),
-                           from->dev};
+    *to = (struct mounted){from->id, strdup(from->path), strdup(from->type),
+                           strdup(from->source), from->dev};
     return to->path != NULL && to->type != NULL && to->source != NULL ? 0 : -ENOMEM;
 }
 
-static int add(const struct mounted *m, struct mounted **out, unsigned *count)
+struct list {
+    struct mounted *mounts;
+    unsigned count;
+    int rc;
+};
+
+static int add(struct list *list, const struct mounted *m)
 {
-    for (unsigned i = 0; i < *count; i++) {
-        struct mounted *old = &(*out)[i];
+    for (unsigned i = 0; i < list->count; i++) {
+        struct mounted *old = &list->mounts[i];
 
         if (old->dev != m->dev)
             continue;
@@ -76,14 +85,24 @@ static int add(const struct mounted *m, struct mounted **out, unsigned *count)
         if (path != NULL) {
             free(old->path);
             old->path = path;
+            old->id = m->id;
         }
         return 0;
     }
-    struct mounted *more = realloc(*out, ((size_t)*count + 1) * sizeof(*more));
+    struct mounted *more = realloc(list->mounts, ((size_t)list->count + 1) * sizeof(*more));
     if (more == NULL)
         return -ENOMEM;
-    *out = more;
-    return copy(m, &more[(*count)++]);
+    list->mounts = more;
+    return copy(m, &more[list->count++]);
+}
+
+static bool add_of_device(void *ctx, const struct mounted *m)
+{
+    struct list *list = ctx;
+
+    if (major(m->dev) != 0 || strcmp(m->type, "btrfs") == 0)
+        list->rc = add(list, m);
+    return list->rc == 0 && list->count < MOUNTS_MAX;
 }
 
 static int open_file(const char *root, FILE **f)
@@ -104,30 +123,45 @@ static int open_file(const char *root, FILE **f)
     return rc;
 }
 
-int mounts_read(const char *root, struct mounted **out, unsigned *count)
+static bool is_cut(const char *line, size_t size)
+{
+    return strlen(line) == size - 1 && line[size - 2] != '\n';
+}
+
+int mounts_each(const char *root, mounts_one *one, void *ctx)
 {
     char line[16384]; // two paths of the longest, in the kernel's escapes
+    bool more = true, cut = false;
     FILE *f;
     int rc = open_file(root, &f);
 
-    *out = NULL;
-    *count = 0;
     if (rc != 0)
         return rc;
-    for (unsigned i = 0; i < LINES_MAX && rc == 0 && *count < MOUNTS_MAX; i++) {
+    for (unsigned i = 0; i < LINES_MAX && more && fgets(line, sizeof(line), f) != NULL; i++) {
         struct mounted m;
+        bool begins = !cut;
 
-        if (fgets(line, sizeof(line), f) == NULL)
-            break;
-        if (parse(line, &m))
-            rc = add(&m, out, count);
+        cut = is_cut(line, sizeof(line));
+        if (begins && parse(line, &m))
+            more = one(ctx, &m);
     }
     fclose(f);
+    return 0;
+}
+
+int mounts_read(const char *root, struct mounted **out, unsigned *count)
+{
+    struct list list = {.mounts = NULL};
+    int rc = mounts_each(root, add_of_device, &list);
+
+    if (rc == 0)
+        rc = list.rc;
     if (rc != 0) {
-        mounts_free(*out, *count);
-        *out = NULL;
-        *count = 0;
+        mounts_free(list.mounts, list.count);
+        list = (struct list){.mounts = NULL};
     }
+    *out = list.mounts;
+    *count = list.count;
     return rc;
 }
 
@@ -139,4 +173,14 @@ void mounts_free(struct mounted *mounts, unsigned count)
         free(mounts[i].source);
     }
     free(mounts);
+}
+
+int64_t mounts_id(int fd)
+{
+    struct statx st;
+
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) != 0 ||
+        (st.stx_mask & STATX_MNT_ID) == 0)
+        return MOUNT_UNKNOWN;
+    return (int64_t)st.stx_mnt_id;
 }
