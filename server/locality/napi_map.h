@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From NAPI ids to nodes, for all workers of a silo. What the ids mean is asked of the kernel before
-// connections come, and of one that is new, on another thread. Until that has answered, and on
-// kernels that cannot be asked, the node is learned: a queue's interrupts are mostly handled on the
-// node of its interface, so the node of the CPUs that its packets were processed on is believed by
-// majority.
+// From NAPI ids to nodes, for all workers of a silo. What the ids mean is asked of the kernel
+// before connections come, and of one that is new, on another thread. Until that has answered, and
+// on kernels that cannot be asked, the node is learned: a queue's interrupts are mostly handled on
+// the node of its interface, so the node of the CPUs that its packets were processed on is believed
+// by majority.
 #pragma once
 
 #include <stdatomic.h>
