@@ -20,20 +20,6 @@ int net_set_pacing(int fd, uint64_t bytes_per_s)
     return set_option(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate));
 }
 
-int net_set_nodelay(int fd, bool on)
-{
-    int value = on;
-
-    return set_option(fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value));
-}
-
-int net_set_cork(int fd, bool on)
-{
-    int value = on;
-
-    return set_option(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
-}
-
 int net_set_linger_reset(int fd)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};

@@ -14,12 +14,9 @@
 // ours; TCP paces by itself where the fq qdisc is missing). 0: as fast as it can.
 must_check int net_set_pacing(int fd, uint64_t bytes_per_s);
 
-// tcp(7). 0 or -errno, as all below.
-must_check int net_set_nodelay(int fd, bool on); // TCP_NODELAY
-must_check int net_set_cork(int fd, bool on);    // TCP_CORK; turning it off sends what was held
-
-// close(2) will reset the connection and drop what was not sent (reset_timedout_connection).
-must_check int net_set_linger_reset(int fd);
+// close(2) will reset the connection and drop what was not sent (reset_timedout_connection). 0 or
+// -errno, as all below: then it will end as any other.
+int net_set_linger_reset(int fd);
 
 // The two ends. 0 or -errno (ENOTCONN when the peer has gone already).
 must_check int net_peer_address(int fd, struct net_address *addr);

@@ -14,17 +14,6 @@ int topo_bind_cpus(const cpu_set_t *cpus)
     return sched_setaffinity(0, sizeof(*cpus), cpus) == 0 ? 0 : -errno;
 }
 
-int topo_bind_thread(int cpu)
-{
-    cpu_set_t cpus;
-
-    if (cpu < 0 || cpu >= CPU_SETSIZE)
-        return -EINVAL;
-    CPU_ZERO(&cpus);
-    CPU_SET(cpu, &cpus);
-    return topo_bind_cpus(&cpus);
-}
-
 int topo_bind_memory(int node)
 {
     unsigned long mask[CPU_SETSIZE / LONG_BITS] = {0};

@@ -140,16 +140,3 @@ int topo_plan_explicit(const struct topo *t, struct topo_silo *silos, unsigned c
     topo_spread(silos, count, workers, 1);
     return 0;
 }
-
-int topo_worker_cpu(const struct topo_silo *silo, unsigned worker)
-{
-    unsigned n = (unsigned)CPU_COUNT(&silo->cpus);
-
-    check(n > 0);
-    worker %= n;
-    for (int cpu = 0;; cpu++) {
-        check(cpu < CPU_SETSIZE);
-        if (CPU_ISSET(cpu, &silo->cpus) && worker-- == 0)
-            return cpu;
-    }
-}

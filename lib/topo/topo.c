@@ -108,17 +108,3 @@ unsigned topo_auto_workers(const struct topo *t)
         n = t->quota;
     return n > 0 ? n : 1;
 }
-
-int topo_mode_parse(struct sv word, enum topo_mode *mode)
-{
-    static const char *const names[] = {
-        [TOPO_AUTO] = "auto", [TOPO_NODE] = "node", [TOPO_L3] = "l3", [TOPO_NONE] = "none"};
-
-    for (size_t i = 0; i < array_len(names); i++) {
-        if (sv_eq(word, sv_from(names[i]))) {
-            *mode = (enum topo_mode)i;
-            return 0;
-        }
-    }
-    return -EINVAL;
-}

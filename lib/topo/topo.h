@@ -47,8 +47,6 @@ void topo_destroy(struct topo *t);
 unsigned topo_auto_workers(const struct topo *t);
 
 enum topo_mode { TOPO_AUTO, TOPO_NODE, TOPO_L3, TOPO_NONE };
-// "auto", "node", "l3", "none". -EINVAL for another word.
-must_check int topo_mode_parse(struct sv word, enum topo_mode *mode);
 
 struct topo_silo {
     cpu_set_t cpus;
@@ -77,11 +75,7 @@ must_check int topo_parse_cpus(struct sv text, cpu_set_t *cpus, char *why, size_
 #define TOPO_CPUS_TEXT 128
 void topo_format_cpus(const cpu_set_t *cpus, char *out, size_t size);
 
-// The CPU of a silo's i-th worker: in order, and from the start again when there are more workers.
-int topo_worker_cpu(const struct topo_silo *silo, unsigned worker);
-
 // The calling thread, and those it starts, from now on (sched_setaffinity(2)). 0 or -errno.
-must_check int topo_bind_thread(int cpu);
 must_check int topo_bind_cpus(const cpu_set_t *cpus);
 // New pages of the calling thread, and of threads it starts, come from `node` while it has some
 // (set_mempolicy(2), preferred: a full node is no failure). TOPO_NODE_ANY: the system's default.

@@ -12,6 +12,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/net/sockopt.h"
 #include "server/conn/conn_priv.h"
 #include "server/conn/conn_tls.h"
 #include "server/conn/linger.h"
@@ -273,10 +274,9 @@ void conn_wait_for(struct conn *c, unsigned events)
 static void conn_destroy(struct conn *c)
 {
     struct worker *w = c->worker;
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
     if (c->reset_on_close)
-        (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        (void)net_set_linger_reset(c->fd);
     close(c->fd);
     free(c->pending);
     c->protocol->free(c);

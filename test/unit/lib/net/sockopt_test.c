@@ -65,21 +65,6 @@ Test(sockopt, pacing_takes_rates_over_32_bits)
     cr_expect_eq(rate, UINT64_MAX);
 }
 
-Test(sockopt, nodelay_and_cork)
-{
-    int value = 0;
-    socklen_t len = sizeof(value);
-
-    cr_assert_eq(net_set_nodelay(accepted, true), 0);
-    getsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &value, &len);
-    cr_expect_eq(value, 1);
-    cr_assert_eq(net_set_cork(accepted, true), 0);
-    getsockopt(accepted, IPPROTO_TCP, TCP_CORK, &value, &len);
-    cr_expect_eq(value, 1);
-    cr_assert_eq(net_set_cork(accepted, false), 0);
-    cr_expect_eq(net_set_nodelay(-1, true), -EBADF);
-}
-
 Test(sockopt, linger_reset_resets)
 {
     char byte;

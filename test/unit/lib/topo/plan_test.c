@@ -106,9 +106,6 @@ Test(plan, a_silo_for_each_node)
     cr_expect_eq(silos[1].workers, 4);
     cr_expect(CPU_ISSET(4, &silos[1].cpus));
     cr_expect_not(CPU_ISSET(4, &silos[0].cpus));
-    cr_expect_eq(topo_worker_cpu(&silos[1], 0), 4);
-    cr_expect_eq(topo_worker_cpu(&silos[1], 3), 7);
-    cr_expect_eq(topo_worker_cpu(&silos[1], 4), 4);
 }
 
 Test(plan, a_silo_for_each_cache)
@@ -145,7 +142,7 @@ Test(plan, workers_follow_the_cpus_that_are_allowed)
     cr_assert_eq(count, 2);
     cr_expect_eq(silos[0].workers, 4);
     cr_expect_eq(silos[1].workers, 1);
-    cr_expect_eq(topo_worker_cpu(&silos[1], 0), 7);
+    cr_expect(CPU_ISSET(7, &silos[1].cpus));
 }
 
 Test(plan, a_node_without_allowed_cpus_has_no_silo)

@@ -42,9 +42,18 @@ Test(topo, allowed_cpus_are_online)
     cr_expect_geq(t.node_count, 1);
 }
 
+static void bind_to(int cpu)
+{
+    cpu_set_t cpus;
+
+    CPU_ZERO(&cpus);
+    CPU_SET(cpu, &cpus);
+    cr_assert_eq(topo_bind_cpus(&cpus), 0);
+}
+
 Test(topo, affinity_limits_auto)
 {
-    cr_assert_eq(topo_bind_thread(first_allowed()), 0);
+    bind_to(first_allowed());
     topo_destroy(&t);
     cr_assert_eq(topo_load(&t), 0);
     cr_expect_eq(t.nallowed, 1);
@@ -69,14 +78,16 @@ Test(topo, binds_the_thread)
     cpu_set_t now;
     int cpu = first_allowed();
 
-    cr_assert_eq(topo_bind_thread(cpu), 0);
+    bind_to(cpu);
     cr_assert_eq(sched_getaffinity(0, sizeof(now), &now), 0);
     cr_expect_eq(CPU_COUNT(&now), 1);
     cr_expect(CPU_ISSET(cpu, &now));
     cr_expect_eq(sched_getcpu(), cpu);
     cr_expect_eq(topo_bind_cpus(&t.allowed), 0);
-    cr_expect_eq(topo_bind_thread(-1), -EINVAL);
-    cr_expect_eq(topo_bind_thread(CPU_SETSIZE - 1), -EINVAL);
+    CPU_ZERO(&now);
+    cr_expect_eq(topo_bind_cpus(&now), -EINVAL);
+    CPU_SET(CPU_SETSIZE - 1, &now);
+    cr_expect_eq(topo_bind_cpus(&now), -EINVAL);
 }
 
 Test(topo, prefers_memory_of_the_node)
@@ -98,18 +109,6 @@ Test(topo, prefers_memory_of_the_node)
     cr_assert_eq(get_mempolicy(&mode, mask, CPU_SETSIZE, NULL, 0), 0);
     cr_expect_eq(mode, MPOL_DEFAULT);
     cr_expect_neq(topo_bind_memory(CPU_SETSIZE - 2), 0, "no such node");
-}
-
-Test(topo, mode_words)
-{
-    enum topo_mode mode;
-
-    cr_assert_eq(topo_mode_parse(SV("l3"), &mode), 0);
-    cr_expect_eq(mode, TOPO_L3);
-    cr_assert_eq(topo_mode_parse(SV("none"), &mode), 0);
-    cr_expect_eq(mode, TOPO_NONE);
-    cr_expect_eq(topo_mode_parse(SV("NODE"), &mode), -EINVAL);
-    cr_expect_eq(topo_mode_parse(SV(""), &mode), -EINVAL);
 }
 
 // The machine of tree_fixture.h: two nodes of two CPUs.

@@ -261,8 +261,11 @@ static void listen_on_loopback(void)
 static void connect_from(int cpu, int got[array_len(fds)])
 {
     struct pollfd ready[array_len(fds)];
+    cpu_set_t from;
 
-    cr_assert_eq(topo_bind_thread(cpu), 0);
+    CPU_ZERO(&from);
+    CPU_SET(cpu, &from);
+    cr_assert_eq(topo_bind_cpus(&from), 0);
     memset(got, 0, sizeof(fds));
     for (int n = 0; n < 100; n++) {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
