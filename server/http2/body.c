@@ -104,14 +104,6 @@ static bool is_cut_off(struct http2_stream *s, const struct slice *slice)
     return true;
 }
 
-// Much, where it would have to be counted or the request is parked.
-static uint64_t body_left(const struct http2_stream *s)
-{
-    const struct slice *body = s->request != NULL ? s->request->response.body : NULL;
-
-    return body != NULL && body->next == NULL ? body->len : UINT64_MAX;
-}
-
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
                          uint32_t *flags, nghttp2_data_source *source, void *user_data)
 {
@@ -122,7 +114,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     (void)buf;
     if (!http2_out_has_room(user_data))
         return NGHTTP2_ERR_PAUSE;
-    if (!http2_priority_may_send(s, body_left(s)))
+    if (!http2_priority_may_send(s))
         return NGHTTP2_ERR_DEFERRED;
     if (http2_stream_unpark(s) != 0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;

@@ -5,7 +5,6 @@
 #include "server/http2/priority.h"
 
 #include "lib/base/check.h"
-#include "lib/base/compiler.h"
 #include "server/http2/priority_tree.h"
 
 static struct priority_stream *stream_at(struct list *link)
@@ -16,7 +15,7 @@ static struct priority_stream *stream_at(struct list *link)
 // Do equals take turns, or does one go after the other?
 static bool in_turns(const struct priority_list *l, const struct priority_stream *s)
 {
-    return l->mode != PRIORITY_URGENCY || s->incremental;
+    return l->mode == PRIORITY_TREE || s->incremental;
 }
 
 static void rank(const struct priority_list *l, struct priority_stream *s)
@@ -26,7 +25,7 @@ static void rank(const struct priority_list *l, struct priority_stream *s)
         s->rank = place.depth;
         s->share = place.share;
     } else {
-        s->rank = l->mode == PRIORITY_SHARED ? 0 : (uint16_t)(s->urgency * 2u + s->incremental);
+        s->rank = (uint16_t)(s->urgency * 2u + s->incremental);
         s->share = 1;
     }
 }
@@ -44,7 +43,6 @@ static void insert(struct priority_list *l, struct priority_stream *s)
 
     rank(l, s);
     s->order = in_turns(l, s) ? ++l->turn : (uint64_t)s->id;
-    s->used = 0;
     while (at != &l->ready && before(s, stream_at(at)))
         at = at->prev;
     list_prepend(at, &s->link);
@@ -114,15 +112,14 @@ void priority_signal(struct priority_list *l, struct priority_stream *s, struct 
     }
 }
 
-bool priority_may_send(struct priority_list *l, struct priority_stream *s, uint64_t left)
+bool priority_may_send(struct priority_list *l, struct priority_stream *s)
 {
     // nghttp2 does not ask for what it holds as deferred, so it has been resumed, by whomever.
     s->deferred = false;
-    if (l->mode == PRIORITY_SHARED && !priority_is_ready(s) && left <= PRIORITY_TURN)
+    if (l->mode == PRIORITY_SHARED)
         return true;
     settle(l);
-    if (!priority_is_ready(s))
-        insert(l, s);
+    priority_ready(l, s);
     s->deferred = l->ready.next != &s->link;
     return !s->deferred;
 }
@@ -133,22 +130,15 @@ void priority_defer(struct priority_stream *s)
     s->deferred = true;
 }
 
-// Behind its equals, which are few where most streams wait: looked for from where it stands. While
-// all share, those behind it may not be known yet: it comes back when nghttp2 asks.
-void priority_sent(struct priority_list *l, struct priority_stream *s, size_t bytes)
+// Behind its equals, which are few where most streams wait: looked for from where it stands.
+void priority_sent(struct priority_list *l, struct priority_stream *s)
 {
     struct list *at = s->link.next;
 
     if (!priority_is_ready(s) || !in_turns(l, s))
         return;
-    s->used += (uint32_t)min_of(bytes, (size_t)PRIORITY_TURN);
-    if (s->used < PRIORITY_TURN)
-        return;
     list_remove(&s->link);
-    if (l->mode == PRIORITY_SHARED)
-        return;
     s->order = ++l->turn;
-    s->used = 0;
     while (at != &l->ready && !before(s, stream_at(at)))
         at = at->next;
     list_append(at, &s->link);

@@ -7,19 +7,15 @@
 // come. Pure: no session.
 //
 // Three orders, by what the client has said so far:
-//   shared   nothing. Those with more than a turn's bytes left take turns, the others are
-//            nghttp2's alone, and no books are kept of them. A client that asks for several things
-//            and names no order (a CDN that fetches for many viewers, a load tester) is served as
-//            by nginx: none of them waits for the whole of another. RFC 9218, 10, would have them
-//            one after the other, but is about clients that know of it.
+//   shared   nothing. nghttp2 divides evenly, and the gate does nothing. A client that asks for
+//            several things and names no order (a CDN that fetches for many viewers, a load tester)
+//            is served as by nginx: none of them waits for the whole of another. RFC 9218, 10,
+//            would have them one after the other, but is about clients that know of it.
 //   tree     priorities of RFC 7540, as nginx reads them: depth in the tree, then the product of
-//            the weights on the way to it, the same in turns (priority_tree.h).
+//            the weights on the way to it, the same a frame each in turn (priority_tree.h).
 //   urgency  RFC 9218: urgency first, strictly. Within one, streams that are not incremental, one
-//            after the other as they were opened; then those that are, in turns. A stream nobody
-//            spoke of has the defaults. Its first signal ends what came before.
-//
-// A turn is PRIORITY_TURN bytes and not a frame, as what lies side by side in a file is read at
-// once.
+//            after the other as they were opened; then those that are, a frame each in turn. A
+//            stream nobody spoke of has the defaults. Its first signal ends what came before.
 //
 // How the core uses it:
 //     data came, or the stream's window was opened       priority_ready
@@ -35,15 +31,12 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/list.h"
 #include "lib/http/priority.h"
 
 struct priority_node;
-
-#define PRIORITY_TURN (64u << 10)
 
 enum priority_mode { PRIORITY_SHARED, PRIORITY_TREE, PRIORITY_URGENCY };
 
@@ -54,7 +47,6 @@ struct priority_stream {
     double share;               // in the tree: more goes first
     struct priority_node *node; // in the tree; NULL: none
     int32_t id;
-    uint32_t used;              // bytes of the turn
     uint16_t rank;              // less goes first; with `share`, of when it was put in
     uint8_t urgency;
     bool incremental : 1;
@@ -83,29 +75,27 @@ void priority_tree_changed(struct priority_list *l);
 // What RFC 9218 says of a stream has changed; it counts from the next frame on.
 void priority_signal(struct priority_list *l, struct priority_stream *s, struct http_priority p);
 
-// There is something to send and the stream's window is open. Harmless when that was known, and
-// while streams share: then it is known when nghttp2 asks.
+// There is something to send and the stream's window is open. Harmless when that was known.
 void priority_ready(struct priority_list *l, struct priority_stream *s);
 
 // There is nothing to send, no window, or no stream any more. Harmless when it was not ready.
 void priority_remove(struct priority_stream *s);
 
-// Has it data and window, so that it is only a matter of its turn?
+// Has it data and window, so that it is only a matter of its turn? Never while streams share.
 static inline bool priority_is_ready(const struct priority_stream *s)
 {
     return !list_empty(&s->link);
 }
 
-// nghttp2 asks for a frame of `s`, so that it has window (and becomes ready). `left`: bytes of its
-// body, at least. False: answer DEFERRED, which is noted.
-must_check bool priority_may_send(struct priority_list *l, struct priority_stream *s,
-                                  uint64_t left);
+// nghttp2 asks for a frame of `s`, so that it has window (and becomes ready). False: answer
+// DEFERRED, which is noted.
+must_check bool priority_may_send(struct priority_list *l, struct priority_stream *s);
 
 // The data callback answers DEFERRED for want of data: not ready until priority_ready.
 void priority_defer(struct priority_stream *s);
 
-// A frame of `s` with so many bytes was made: where streams take turns, its turn may be over.
-void priority_sent(struct priority_list *l, struct priority_stream *s, size_t bytes);
+// A frame of `s` was made: its turn is over where streams take turns.
+void priority_sent(struct priority_list *l, struct priority_stream *s);
 
 // The stream that may send, if nghttp2 has to be told so; or NULL. Once for each.
 must_check struct priority_stream *priority_resume(struct priority_list *l);

@@ -326,9 +326,9 @@ void http2_priority_closed(struct http2_stream *s)
         advance(h);
 }
 
-bool http2_priority_may_send(struct http2_stream *s, uint64_t left)
+bool http2_priority_may_send(struct http2_stream *s)
 {
-    if (priority_may_send(&s->http2->priority.list, &s->priority, left))
+    if (priority_may_send(&s->http2->priority.list, &s->priority))
         return true;
     advance(s->http2);
     return false;
@@ -345,19 +345,19 @@ void http2_priority_sent(struct http2_stream *s, size_t length)
 {
     struct http2 *h = s->http2;
 
-    if (!priority_is_ready(&s->priority))
+    if (is_shared(h))
         return;
     int32_t window = nghttp2_session_get_stream_remote_window_size(h->session, s->id);
     if (s->request->response.body == NULL || window <= (int64_t)length)
         priority_remove(&s->priority);
     else
-        priority_sent(&h->priority.list, &s->priority, length);
+        priority_sent(&h->priority.list, &s->priority);
     advance(h);
 }
 
 bool http2_priority_stalled(struct http2 *h)
 {
-    if (nghttp2_session_get_remote_window_size(h->session) <= 0)
+    if (is_shared(h) || nghttp2_session_get_remote_window_size(h->session) <= 0)
         return false;
     bool others = priority_stalled(&h->priority.list);
     advance(h);

@@ -2,7 +2,7 @@
 //
 // Priorities between nghttp2, the streams and what orders them: what the client says goes to the
 // tree (priority_tree.h) and to the gate (priority.h), and whose turn it is to nghttp2. What a
-// connection has of it is little more than a list head until the client has said something.
+// connection has of it is nothing but a list head until the client has said something.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -38,8 +38,8 @@ void http2_priority_responded(struct http2_stream *s);
 void http2_priority_resume(struct http2_stream *s);
 void http2_priority_closed(struct http2_stream *s);
 
-// May a frame of it be made now? If not: DEFERRED. `left`: bytes of its body, at least.
-must_check bool http2_priority_may_send(struct http2_stream *s, uint64_t left);
+// May a frame of it be made now? If not: DEFERRED.
+must_check bool http2_priority_may_send(struct http2_stream *s);
 // It has nothing to send yet: DEFERRED as well.
 void http2_priority_defer(struct http2_stream *s);
 // A frame of that length was made.

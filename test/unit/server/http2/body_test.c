@@ -162,17 +162,13 @@ Test(http2_body, the_window_of_the_connection_is_shared)
 
     peer_open(&p, &window, 1);
     for (unsigned i = 0; i < 4; i++)
-        s[i] = peer_get(&p, 1 << 20);
+        s[i] = peer_get(&p, 100000);
     peer_run(&p);
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < 4; i++) {
+        cr_assert_gt(s[i]->got, 0);
         sum += s[i]->got;
+    }
     cr_assert_eq(sum, 65535);
-    for (unsigned i = 0; i < 4; i++) // as the client takes it
-        peer_consume(&p, s[i]);
-    nghttp2_submit_window_update(p.session, NGHTTP2_FLAG_NONE, 0, 4 * PRIORITY_TURN);
-    peer_run(&p);
-    for (unsigned i = 0; i < 4; i++)
-        cr_assert_geq(s[i]->got, PRIORITY_TURN - 16384, "stream %u had %zu", i, (size_t)s[i]->got);
     peer_finish(&p);
 }
 

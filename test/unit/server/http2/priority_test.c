@@ -22,7 +22,6 @@ static struct {
 static struct priority_list list;
 static struct priority_tree *tree;
 static unsigned asked, cursor; // how often the gate was asked; where the session's turn stands
-static size_t frame;           // bytes of one: a turn's, but where a test says otherwise
 
 static int id_of(int i)
 {
@@ -38,7 +37,6 @@ static void setup(void)
         streams[i].deferred = false;
     }
     asked = cursor = 0;
-    frame = PRIORITY_TURN;
     tree = priority_tree_new();
     cr_assert_not_null(tree);
 }
@@ -49,11 +47,6 @@ static void teardown(void)
 }
 
 TestSuite(priority_gate, .init = setup, .fini = teardown);
-
-static bool may_send(int i)
-{
-    return priority_may_send(&list, &streams[i].s, (uint64_t)streams[i].frames * frame);
-}
 
 static void resume(void)
 {
@@ -111,13 +104,13 @@ static int next_frame(void)
         if (streams[i].frames == 0 || streams[i].deferred)
             continue;
         asked++;
-        if (!may_send(i)) {
+        if (!priority_may_send(&list, &streams[i].s)) {
             streams[i].deferred = true;
             resume();
             n = 0;
             continue;
         }
-        priority_sent(&list, &streams[i].s, frame);
+        priority_sent(&list, &streams[i].s);
         if (--streams[i].frames == 0)
             priority_remove(&streams[i].s);
         resume();
@@ -136,58 +129,13 @@ static void frames_are(const char *expected)
     cr_assert_str_eq(text, expected);
 }
 
-Test(priority_gate, without_signals_the_session_decides_about_what_is_small)
+Test(priority_gate, without_signals_the_session_decides_alone)
 {
-    frame = PRIORITY_TURN / 2;
     for (int i = 0; i < 3; i++)
         begin(i, 2);
-    cr_assert(list_empty(&list.ready));
-    frames_are("0 1 2 0 1 2");
     cr_assert(list_empty(&list.ready), "no books are kept");
+    frames_are("0 1 2 0 1 2");
     cr_assert_eq(asked, 6, "nothing was asked for in vain");
-}
-
-Test(priority_gate, without_signals_large_ones_take_turns)
-{
-    frame = PRIORITY_TURN / 4;
-    for (int i = 0; i < 3; i++)
-        begin(i, 13);
-    for (int n = 0; n < 6; n++) {
-        for (int k = 0; k < 4; k++)
-            cr_assert_eq(next_frame(), n % 3, "frame %d of turn %d", k, n);
-    }
-}
-
-Test(priority_gate, without_signals_small_ones_pass_by)
-{
-    frame = PRIORITY_TURN / 2;
-    begin(0, 6);
-    begin(1, 6);
-    cr_assert_eq(next_frame(), 0);
-    begin(2, 1);
-    cr_assert_not(may_send(1));
-    streams[1].deferred = true;
-    cr_assert_eq(next_frame(), 2, "whoever's turn it is");
-    cr_assert_eq(next_frame(), 0, "which ends its turn");
-    cr_assert_eq(next_frame(), 1);
-    cr_assert_eq(next_frame(), 1);
-}
-
-Test(priority_gate, a_turn_that_was_cut_short_is_forgotten)
-{
-    frame = PRIORITY_TURN / 4;
-    use(PRIORITY_URGENCY);
-    for (int i = 0; i < 2; i++) {
-        signal_priority(i, 3, true);
-        begin(i, 6);
-    }
-    cr_assert_eq(next_frame(), 0);
-    priority_remove(&streams[0].s); // its window is full
-    streams[0].deferred = true;
-    cr_assert_eq(next_frame(), 1);
-    streams[0].deferred = false;
-    begin(0, 5);
-    frames_are("1 1 1 0 0 0 0 1 1 0");
 }
 
 Test(priority_gate, the_first_signal_orders_what_shared_before)
@@ -205,7 +153,7 @@ Test(priority_gate, a_stream_that_waited_for_the_disk_while_all_shared_is_resume
 {
     begin(0, 1);
     begin(1, 1);
-    cr_assert(may_send(0));
+    cr_assert(priority_may_send(&list, &streams[0].s));
     priority_defer(&streams[0].s);
     streams[0].deferred = true;
     streams[0].frames = 0;
@@ -299,7 +247,7 @@ Test(priority_gate, a_stream_that_waits_lets_the_next_one_send)
         begin(i, 2);
     }
     // Its data is not there: the callback answers DEFERRED.
-    cr_assert(may_send(0));
+    cr_assert(priority_may_send(&list, &streams[0].s));
     priority_defer(&streams[0].s);
     streams[0].deferred = true;
     resume();
@@ -330,8 +278,8 @@ Test(priority_gate, a_stream_whose_window_is_shut_unnoticed_does_not_stop_the_ot
     begin(0, 1);
     begin(1, 2);
     begin(2, 1);
-    cr_assert_not(may_send(1));
-    cr_assert_not(may_send(2));
+    cr_assert_not(priority_may_send(&list, &streams[1].s));
+    cr_assert_not(priority_may_send(&list, &streams[2].s));
     streams[1].deferred = streams[2].deferred = true;
     // The session never asks for 0 and has nothing else.
     streams[0].frames = 0;
@@ -352,11 +300,11 @@ Test(priority_gate, a_session_that_was_resumed_by_somebody_else_is_answered)
     begin(1, 1);
     signal_priority(1, 0, false);
     for (int i = 0; i < 3; i++)
-        cr_assert_not(may_send(0));
+        cr_assert_not(priority_may_send(&list, &streams[0].s));
     priority_remove(&streams[1].s);
     cr_assert_eq(priority_resume(&list), &streams[0].s);
     cr_assert_null(priority_resume(&list));
-    cr_assert(may_send(0));
+    cr_assert(priority_may_send(&list, &streams[0].s));
 }
 
 Test(priority_gate, in_the_tree_depth_goes_first_then_weight_then_turns)
