@@ -76,9 +76,14 @@ def owners(server):
 
 
 def silos(server):
-    """The node of each silo."""
-    cpus = crossings.cpu_nodes()
-    return {pid: crossings.node_of_process(pid, cpus) for pid in server.children()}
+    """The node of each silo; one that ends at this moment is none any more."""
+    cpus, nodes = crossings.cpu_nodes(), {}
+    for pid in server.children():
+        try:
+            nodes[pid] = crossings.node_of_process(pid, cpus)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return nodes
 
 
 # Members.
