@@ -247,32 +247,37 @@ int napi_lookup_link(struct napi_lookup *n, uint32_t napi_id)
     return find_link(a, &link) ? link : -ENOENT;
 }
 
-int napi_lookup_all(struct napi_lookup *n,
-                    void (*found)(uint32_t napi_id, int ifindex, void *ctx), void *ctx)
+// A part of the dump. 1: that was the end; 0: more is to come; or -errno.
+static int tell(const struct napi_lookup *n, const char *bytes, size_t left, napi_found *found,
+                void *ctx)
+{
+    const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)bytes;
+
+    for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+        struct attributes a;
+        uint32_t id;
+        int link;
+
+        if (h->nlmsg_type == NLMSG_DONE && h->nlmsg_seq == n->sequence)
+            return 1;
+        int rc = take(n, n->family, h, &a);
+        if (rc < 0)
+            return rc;
+        if (rc > 0 && find_link(a, &link) &&
+            find_number(a, NETDEV_ATTRIBUTE_NAPI_ID, &id, sizeof(id)))
+            found(id, link, ctx);
+    }
+    return 0;
+}
+
+int napi_lookup_all(struct napi_lookup *n, napi_found *found, void *ctx)
 {
     _Alignas(struct nlmsghdr) char bytes[32768]; // the kernel fills no more at a time
     int rc = ask_for_all(n);
 
     while (rc == 0) {
         ssize_t got = hear(n, bytes, sizeof(bytes));
-        if (got < 0)
-            return (int)got;
-        const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)bytes;
-        size_t left = (size_t)got;
-        for (; rc == 0 && NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-            struct attributes a;
-            uint32_t id;
-            int link, taken;
-
-            if (h->nlmsg_type == NLMSG_DONE && h->nlmsg_seq == n->sequence)
-                return 0;
-            taken = take(n, n->family, h, &a);
-            if (taken < 0)
-                rc = taken;
-            else if (taken > 0 && find_link(a, &link) &&
-                     find_number(a, NETDEV_ATTRIBUTE_NAPI_ID, &id, sizeof(id)))
-                found(id, link, ctx);
-        }
+        rc = got < 0 ? (int)got : tell(n, bytes, (size_t)got, found, ctx);
     }
-    return rc;
+    return rc > 0 ? 0 : rc;
 }

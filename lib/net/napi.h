@@ -22,7 +22,7 @@ void napi_lookup_close(struct napi_lookup *n);
 // another -errno. The kernel answers at once, but may take its lock of network configuration for it
 // (rtnl, until 6.13): look an id up once and remember it until interfaces change.
 must_check int napi_lookup_link(struct napi_lookup *n, uint32_t napi_id);
+typedef void napi_found(uint32_t napi_id, int ifindex, void *ctx);
 // Calls `found` for every queue of every interface that is up, in that network namespace. 0, or
 // -errno when not all have been told.
-must_check int napi_lookup_all(struct napi_lookup *n,
-                               void (*found)(uint32_t napi_id, int ifindex, void *ctx), void *ctx);
+must_check int napi_lookup_all(struct napi_lookup *n, napi_found *found, void *ctx);
