@@ -14,24 +14,13 @@
 
 static struct machine m;
 
-// Two nodes, each with a disk that has a partition: nvme0n1p1 is 259:1, nvme1n1p1 is 259:3.
-static void setup(void)
-{
-    tree_begin();
-    tree_nodes("0-1");
-    tree_node(0, "0-3", 2048);
-    tree_node(1, "4-7", 1024);
-    tree_nvme(0, 0);
-    tree_nvme(1, 1);
-}
-
 static void teardown(void)
 {
     machine_free(&m);
     tree_end();
 }
 
-TestSuite(machine_storage, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(machine_storage, .init = tree_two_disks, .fini = teardown, .timeout = 60);
 
 static void load(const char *mountinfo)
 {

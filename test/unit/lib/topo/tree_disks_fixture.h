@@ -84,3 +84,15 @@ static inline const char *tree_disks(const struct machine *m, dev_t dev, int64_t
     }
     return text;
 }
+
+// A tree of two nodes, each with a disk that has a partition: nvme0n1p1 is 259:1, nvme1n1p1 is
+// 259:3.
+static inline void tree_two_disks(void)
+{
+    tree_begin();
+    tree_nodes("0-1");
+    tree_node(0, "0-3", 2048);
+    tree_node(1, "4-7", 1024);
+    tree_nvme(0, 0);
+    tree_nvme(1, 1);
+}

@@ -12,12 +12,7 @@ static struct machine m;
 
 static void setup(void)
 {
-    tree_begin();
-    tree_nodes("0-1");
-    tree_node(0, "0-3", 2048);
-    tree_node(1, "4-7", 1024);
-    tree_nvme(0, 0);
-    tree_nvme(1, 1);
+    tree_two_disks();
     tree_stacked("md0", "9:0", (const char *const[]){"259:1", "259:3", NULL});
 }
 
