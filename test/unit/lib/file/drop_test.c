@@ -179,31 +179,44 @@ static unsigned transfer(uint64_t from, uint64_t to)
     return most;
 }
 
+// Pages that a cold file's transfer leaves. One that the kernel holds for a moment stays, as
+// POSIX_FADV_DONTNEED is only advice: what is there after each of three transfers is ours.
+static unsigned leaves(uint64_t from, uint64_t to, unsigned *most)
+{
+    unsigned left = 1;
+
+    for (int i = 0; i < 3 && left != 0; i++) {
+        evict_file(fd);
+        d = (struct drop_behind){0};
+        *most = transfer(from, to);
+        drop_end(&d, fd, SIZE + 1234);
+        left = resident(fd, 0, SIZE + 1234);
+    }
+    return left;
+}
+
 Test(drop_pages, a_cold_file_leaves_nothing)
 {
-    evict_file(fd);
+    unsigned most;
+
     read_nothing_ahead();
-    unsigned most = transfer(0, SIZE + 1234);
+    cr_expect_eq(leaves(0, SIZE + 1234, &most), 0);
     cr_expect_leq(most, (DROP_LAG + DROP_STEP) / PAGE, "%u pages at the most", most);
-    drop_end(&d, fd, SIZE + 1234);
-    cr_expect_eq(resident(fd, 0, SIZE + 1234), 0);
 }
 
 Test(drop_pages, a_cold_file_that_was_read_ahead_leaves_nothing)
 {
-    evict_file(fd);
-    transfer(0, SIZE + 1234);
-    drop_end(&d, fd, SIZE + 1234);
-    cr_expect_eq(resident(fd, 0, SIZE + 1234), 0);
+    unsigned most;
+
+    cr_expect_eq(leaves(0, SIZE + 1234, &most), 0);
 }
 
 Test(drop_pages, a_range_in_the_middle_leaves_nothing)
 {
-    evict_file(fd);
+    unsigned most;
+
     read_nothing_ahead();
-    transfer(3 * MIB + 100, 12 * MIB + 77);
-    drop_end(&d, fd, SIZE + 1234);
-    cr_expect_eq(resident(fd, 0, SIZE), 0);
+    cr_expect_eq(leaves(3 * MIB + 100, 12 * MIB + 77, &most), 0);
 }
 
 Test(drop_pages, what_was_resident_before_stays)
