@@ -210,10 +210,8 @@ static void descend_path(struct walk *w, const char *path, unsigned depth)
 
     if (w->m->root[0] == '\0') {
         if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) == 0) {
-            bool known = (st.stx_mask & STATX_MNT_ID) != 0;
-
-            descend_place(w, makedev(st.stx_dev_major, st.stx_dev_minor),
-                          known ? (int64_t)st.stx_mnt_id : MOUNT_UNKNOWN, depth);
+            descend_place(w, makedev(st.stx_dev_major, st.stx_dev_minor), mounts_id_of(&st),
+                          depth);
             return;
         }
         if (errno != EACCES)

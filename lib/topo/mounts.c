@@ -175,12 +175,16 @@ void mounts_free(struct mounted *mounts, unsigned count)
     free(mounts);
 }
 
+int64_t mounts_id_of(const struct statx *st)
+{
+    return (st->stx_mask & STATX_MNT_ID) != 0 ? (int64_t)st->stx_mnt_id : MOUNT_UNKNOWN;
+}
+
 int64_t mounts_id(int fd)
 {
     struct statx st;
 
-    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) != 0 ||
-        (st.stx_mask & STATX_MNT_ID) == 0)
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) != 0)
         return MOUNT_UNKNOWN;
-    return (int64_t)st.stx_mnt_id;
+    return mounts_id_of(&st);
 }

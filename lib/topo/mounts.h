@@ -37,3 +37,6 @@ void mounts_free(struct mounted *mounts, unsigned count);
 // The mount that an open file was reached by (statx(2), STATX_MNT_ID: Linux 5.8). Waits for no
 // disk and no network. MOUNT_UNKNOWN when the kernel does not say.
 int64_t mounts_id(int fd);
+// The same of what statx(2) has said of a file.
+struct statx;
+int64_t mounts_id_of(const struct statx *st);

@@ -44,11 +44,13 @@ static void note_queue(uint32_t id, int index, void *ctx)
     napi_map_set(&l->napi, id, node_of_link(l, index));
 }
 
-// All at once, so that not even the first connection of a queue is guessed at.
+// All at once, so that not even the first connection of a queue is guessed at. Where everything is
+// in one place nobody asks.
 static void note_queues(struct locality *l)
 {
-    int rc = l->lookup.fd >= 0 ? napi_lookup_all(&l->lookup, note_queue, l) : 0;
-
+    if (l->one_place || l->lookup.fd < 0)
+        return;
+    int rc = napi_lookup_all(&l->lookup, note_queue, l);
     if (rc != 0)
         log_notice(-rc, "queues of interfaces are looked up one by one");
 }
